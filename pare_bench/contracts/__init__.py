@@ -1,0 +1,1 @@
+"""What a component must do. These modules are the only place where tensor shapes are fixed."""

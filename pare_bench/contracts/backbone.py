@@ -1,0 +1,56 @@
+"""The contract of a pretrained body."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from pare_bench.contracts.params import Params
+
+
+class Backbone(nn.Module, ABC):
+    """A body between embedder and head, with the pretrained embedder it was trained with.
+
+    Attributes:
+        dim: width of the tokens it takes.
+        feats: width of the features it gives.
+        grid: layout of the tokens it takes: ``(rows, columns)`` for images, ``(max_tokens,)`` for sequences.
+        out_grid: layout of the features: ``(rows, columns)`` for images; None for sequences, where each token has one feature.
+        patch_size: side of the patches of its pretrained embedder, 1 for sequences.
+    """
+
+    Params: ClassVar[type[Params]] = Params
+    dim: int
+    feats: int
+    grid: tuple[int, ...]
+    out_grid: tuple[int, ...] | None
+    patch_size: int
+
+    @abstractmethod
+    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch places feats"]:
+        """Return one feature vector per place."""
+
+    @abstractmethod
+    def embed_source(self, inputs: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch tokens dim"]:
+        """Embed data of the backbone's own modality with its pretrained embedder.
+
+        Images: float ``[batch 3 height width]`` in [0, 1], any size. Text: int64 token ids ``[batch tokens]``.
+        """
+
+    @abstractmethod
+    def embedder_weights(self) -> dict[str, Tensor]:
+        """Copies of the pretrained embedder's weights, from which a target embedder is initialised.
+
+        Images: ``weight`` [dim 3 patch patch], ``bias`` [dim], ``norm_weight`` [dim], ``norm_bias`` [dim], optionally ``position`` [tokens dim].
+        Sequences: ``norm_weight`` [dim], ``norm_bias`` [dim], ``position`` [max_tokens dim].
+        """
+
+    @abstractmethod
+    def reinitialise(self) -> None:
+        """Replace every pretrained weight by a draw from the architecture's usual initial distribution (the from-scratch control).
+
+        Draws come from torch's default generator, which the runner seeds.
+        """

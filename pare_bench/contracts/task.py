@@ -1,0 +1,182 @@
+"""The contract of a task: what goes in, what comes out, which splits exist and how predictions are scored.
+
+This module does not import torch: declaring, generating and scoring tasks is numpy work.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pare_bench.contracts.params import Params
+
+SPLIT_NAMES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class InputShape:
+    """Shape of one example: ``channels`` and a 1-D ``(length,)`` or 2-D ``(height, width)`` grid."""
+
+    channels: int
+    grid: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of ``num`` classes; targets int64 ``[n]``; the network gives logits ``[n num]``."""
+
+    num: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Any subset of ``num`` labels; targets float32 ``[n num]`` in {0, 1}; logits ``[n num]``. ``positive_weight`` weights positives in the loss."""
+
+    num: int
+    positive_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Field:
+    """A value per place of ``grid``: targets float32 ``[n height width]``; outputs ``[n height width]``.
+
+    ``values`` is ``"real"`` (regression, relative L2 loss) or ``"mask"`` (binary; outputs are logits; ``extras["ignore"]`` marks pixels that
+    count neither in the loss nor in the metric).
+    """
+
+    grid: tuple[int, ...]
+    values: Literal["real", "mask"] = "real"
+
+
+@dataclass(frozen=True)
+class PairMap:
+    """Distances between all pairs of ``size`` residues, in angstrom: targets float32 ``[n size size]``, ``extras["lengths"]`` int64 ``[n]`` residues.
+
+    ``padding`` pixels in all are added to each side sum (half before, half after) and ``clip`` caps the *training* targets.
+    """
+
+    size: int
+    padding: int = 10
+    clip: float = 16.0
+
+
+Target = Classes | Labels | Field | PairMap
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: ``inputs`` float32 ``[n channels *grid]``, ``targets`` (see the target classes), per-example ``extras`` ``[n ...]``.
+
+    Known extras: ``"groups"`` int64 (clip, recording or subject of each example), ``"ignore"`` bool mask, ``"lengths"`` int64 residues.
+
+    Raises:
+        ValueError: the arrays do not have the same number of examples.
+    """
+
+    inputs: NDArray[np.generic]
+    targets: NDArray[np.generic]
+    extras: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, array in {"targets": self.targets, **self.extras}.items():
+            if len(array) != len(self.inputs):
+                raise ValueError(f"{name} has {len(array)} examples, inputs has {len(self.inputs)}")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, indices: NDArray[np.integer]) -> Split:
+        """Return the examples at ``indices``, in that order."""
+        return Split(self.inputs[indices], self.targets[indices], {name: array[indices] for name, array in self.extras.items()})
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three disjoint parts of a data set."""
+
+    train: Split
+    val: Split
+    test: Split
+
+
+@dataclass(frozen=True)
+class TaskSize:
+    """Number of examples in each split."""
+
+    train: int
+    val: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named score of a whole split: ``compute(outputs, split) -> float``. ``outputs`` are raw network outputs ``[n ...]`` float32."""
+
+    name: str
+    compute: Callable[[NDArray[np.floating], Split], float]
+    direction: Literal["minimise", "maximise"] = "minimise"
+
+
+class Task(ABC):
+    """One benchmark task.
+
+    Class attributes describe it; ``metrics[0]`` is the primary metric. ``version`` is raised by any change that can move a score.
+    ``real`` says which part of the generated tier is real data (None: all simulated).
+    """
+
+    Params: ClassVar[type[Params]] = Params
+    name: ClassVar[str]
+    version: ClassVar[int]
+    inputs: ClassVar[InputShape]
+    target: ClassVar[Target]
+    metrics: ClassVar[tuple[Metric, ...]]
+    real: ClassVar[str | None] = None
+    sizes: ClassVar[Mapping[str, TaskSize]]
+
+    def __init__(self, params: Params | None = None) -> None:
+        self.params = params if params is not None else self.Params()
+
+    def official(self, root: Path) -> Splits:
+        """Read the published files below ``root``; never downloads.
+
+        Raises:
+            DataMissingError: the task has no official tier here or its files are not below ``root``.
+        """
+        from pare_bench.errors import DataMissingError
+
+        raise DataMissingError(
+            f"task '{self.name}' cannot read official files yet: looked for a reader of '{root}'", hint="use --tier generated"
+        )
+
+    @abstractmethod
+    def generated(self, seed: int, size: TaskSize) -> Splits:
+        """Return the embedded twin with ``size`` examples; the same seed, version and size give the same bytes."""
+
+    def augment(self, inputs: NDArray[np.generic], targets: NDArray[np.generic], rng: np.random.Generator) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+        """Return a training batch after the task's published augmentation (default: unchanged)."""
+        return inputs, targets
+
+
+class SimulatedTask(Task):
+    """A task whose generated tier comes from a simulator, in chunks of ``chunk`` examples.
+
+    Chunk i of a split always draws from the stream (task, version, seed, split, i), whatever the size and the number of workers. So a larger
+    size extends a smaller one, and chunks can be made in parallel with the same bytes.
+    """
+
+    chunk: ClassVar[int] = 50
+
+    @abstractmethod
+    def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:
+        """Return ``count`` examples of chunk ``index`` of ``split``, all randomness from ``rng``."""
+
+    def generated(self, seed: int, size: TaskSize) -> Splits:
+        from pare_bench.datasets.generate import generate_splits
+
+        return generate_splits(self, seed, size)

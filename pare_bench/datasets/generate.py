@@ -1,0 +1,45 @@
+"""Run a simulator chunk by chunk, in parallel worker processes where that pays."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from pare_bench.contracts.task import SPLIT_NAMES, SimulatedTask, Split, Splits, TaskSize
+from pare_bench.seeds import stream
+
+
+def generate_splits(task: SimulatedTask, seed: int, size: TaskSize, workers: int | None = None) -> Splits:
+    """Simulate all three splits of ``task``.
+
+    ``workers`` is the number of processes (default: the processors of this machine, at most 8; 1 stays in this process). It changes the
+    speed only: the bytes are a function of task, version, seed and size.
+    """
+    counts = {name: getattr(size, name) for name in SPLIT_NAMES}
+    jobs = [(name, index) for name in SPLIT_NAMES for index in range(-(-counts[name] // task.chunk))]
+    workers = min(workers or min(os.cpu_count() or 1, 8), len(jobs))
+    if workers <= 1:
+        chunks = [simulate_chunk(task, seed, name, index) for name, index in jobs]
+    else:
+        # spawn, not fork: the parent may already run torch's threads, which do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            chunks = list(pool.map(simulate_chunk, *zip(*[(task, seed, name, index) for name, index in jobs], strict=True)))
+    return Splits(**{name: _join([chunk for (owner, _), chunk in zip(jobs, chunks, strict=True) if owner == name], counts[name]) for name in SPLIT_NAMES})
+
+
+def simulate_chunk(task: SimulatedTask, seed: int, split: str, index: int) -> Split:
+    """Simulate one whole chunk; a top-level function so that worker processes can find it."""
+    return task.simulate(split, task.chunk, index, stream(task.name, task.version, seed, split, index))
+
+
+def _join(chunks: list[Split], count: int) -> Split:
+    extras = {name: np.concatenate([chunk.extras[name] for chunk in chunks])[:count] for name in chunks[0].extras}
+    return Split(
+        np.concatenate([chunk.inputs for chunk in chunks])[:count],
+        np.concatenate([chunk.targets for chunk in chunks])[:count],
+        extras,
+    )

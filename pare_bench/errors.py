@@ -1,0 +1,91 @@
+"""Errors a user can act on, and the exit code each one leads to.
+
+Messages are lower case, quote the offending value, say what is wrong and where; ``hint`` holds a command or an edit that can be pasted.
+Anything that is not a :class:`PareBenchError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of ``pare-bench`` (documented in docs/cli.md)."""
+
+    OK = 0
+    SOME_RUNS_FAILED = 1
+    USAGE = 2
+    DATA_MISSING = 3
+    INTEGRITY = 4
+    ENVIRONMENT = 5
+    GATE_NOT_MET = 6
+    INTERRUPTED = 130
+
+
+class PareBenchError(Exception):
+    """Base of every expected error; one line for the user, no traceback."""
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(PareBenchError):
+    """A name, option or value that does not fit: the user can correct the call."""
+
+
+class UnknownNameError(UsageError):
+    """A name that no plugin registers."""
+
+
+class PluginError(PareBenchError):
+    """A plugin that contradicts another one or the hook specification."""
+
+
+class DataMissingError(PareBenchError):
+    """Data that is needed and is not on this machine."""
+
+    exit_code = ExitCode.DATA_MISSING
+
+
+class IntegrityError(PareBenchError):
+    """A file whose content is not what its digest, schema or format promises."""
+
+    exit_code = ExitCode.INTEGRITY
+
+
+class EnvironmentFault(PareBenchError):
+    """A device, disk or permission that the run needs and does not have."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class GateNotMetError(PareBenchError):
+    """A comparison that fails the condition given with ``--fail-if``."""
+
+    exit_code = ExitCode.GATE_NOT_MET
+
+
+class TrainingDivergedError(PareBenchError):
+    """Loss or predictions became NaN or infinite; the runner turns it into a failed record."""
+
+    exit_code = ExitCode.SOME_RUNS_FAILED
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the registered name closest to ``name``, or None when nothing is close."""
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def unknown_name(kind: str, name: str, names: Iterable[str], *, hint: str | None = None) -> UnknownNameError:
+    """Build the error for an unknown ``name`` of a ``kind``: nearest name first, then the first twenty known ones."""
+    known = sorted(names)
+    close = nearest(name, known)
+    suggestion = f"; did you mean '{close}'?" if close else ""
+    listing = ", ".join(known[:20]) + (f", ... ({len(known)} in all)" if len(known) > 20 else "")
+    return UnknownNameError(f"unknown {kind} '{name}'{suggestion} known: {listing or 'none'}", hint=hint)

@@ -1,0 +1,123 @@
+"""What registering hooks yield: frozen, typed, light entries.
+
+A spec names a component, says in one line what it is and where its class lives (``"module:Class"``). The class is imported only when
+it is built, so listing and validating never import torch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pare_bench.errors import PluginError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """One registered name.
+
+    Raises:
+        PluginError: the name is not ``[a-z][a-z0-9_]*`` or the target is not ``"module:Class"``.
+    """
+
+    kind: ClassVar[str] = "component"
+
+    name: str
+    summary: str
+    target: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise PluginError(f"{self.kind} name '{self.name}' is not allowed", hint="use lower-case letters, digits and '_', first a letter")
+        if not _TARGET.match(self.target):
+            raise PluginError(f"{self.kind} '{self.name}' has target '{self.target}'", hint='write the target as "package.module:Class"')
+        if not self.summary.strip():
+            raise PluginError(f"{self.kind} '{self.name}' has no summary", hint="say in one line what it is")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec(Spec):
+    """A data set with its split, target and metrics.
+
+    ``modality`` is ``"image"`` (2-D grid) or ``"sequence"`` (1-D grid), which decides embedder and default backbone.
+    ``dense`` is True where the target has a value per place (fields, masks, pair maps).
+    ``proxy`` marks source data that methods learn from and that is not itself a benchmark task.
+    """
+
+    kind: ClassVar[str] = "task"
+    modality: str
+    dense: bool = False
+    proxy: bool = False
+    tiers: tuple[str, ...] = ("generated",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteSpec:
+    """A named, ordered list of tasks."""
+
+    kind: ClassVar[str] = "suite"
+    name: str
+    summary: str
+    tasks: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise PluginError(f"suite name '{self.name}' is not allowed", hint="use lower-case letters, digits and '_', first a letter")
+        if not self.tasks or len(set(self.tasks)) != len(self.tasks):
+            raise PluginError(f"suite '{self.name}' needs tasks, each once, got {list(self.tasks)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A pretrained body. ``modality`` is ``"image"`` or ``"sequence"``: the token layout that it was trained on."""
+
+    kind: ClassVar[str] = "backbone"
+    modality: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedderSpec(Spec):
+    """A layer that turns inputs of a task into tokens."""
+
+    kind: ClassVar[str] = "embedder"
+    modality: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectorSpec(Spec):
+    """A rule that chooses k of N tokens."""
+
+    kind: ClassVar[str] = "selector"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixerSpec(Spec):
+    """A rule that joins target and source tokens, with its curriculum."""
+
+    kind: ClassVar[str] = "mixer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignerSpec(Spec):
+    """A distance between target and source features that an embedder can be trained on."""
+
+    kind: ClassVar[str] = "aligner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec(Spec):
+    """A way to learn a predictor. ``slots`` names the component slots that it uses; the others do not enter its run identity."""
+
+    kind: ClassVar[str] = "method"
+    slots: tuple[str, ...] = field(default=("backbone", "embedder"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorSpec(Spec):
+    """A way to carry out several runs."""
+
+    kind: ClassVar[str] = "executor"
