@@ -1,0 +1,1 @@
+"""ORCA, naive fine-tuning and the controls, registered by entry point like any third party."""
