@@ -127,7 +127,8 @@ class Task(ABC):
     """One benchmark task.
 
     Class attributes describe it; ``metrics[0]`` is the primary metric. ``version`` is raised by any change that can move a score.
-    ``real`` says which part of the generated tier is real data (None: all simulated).
+    ``real`` says which part of the generated tier is real data (None: all simulated). ``sizes`` and ``preset_params`` give the size and the
+    parameters of the generated tier for each preset; a preset without an entry takes size ``cpu`` and the default parameters.
     """
 
     Params: ClassVar[type[Params]] = Params
@@ -138,6 +139,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     real: ClassVar[str | None] = None
     sizes: ClassVar[Mapping[str, TaskSize]]
+    preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params if params is not None else self.Params()

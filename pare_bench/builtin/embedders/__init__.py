@@ -1,1 +1,1 @@
-"""Built-in components."""
+"""Built-in embedders."""

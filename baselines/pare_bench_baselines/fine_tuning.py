@@ -1,0 +1,60 @@
+"""Plain fine-tuning and its controls: the same embedder, backbone and head, trained without alignment and without mixing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from pare_bench.context import Context, NetworkPredictor
+from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.task import Target
+from pare_bench.losses import target_loss
+from pare_bench.network import Batch, TransferNetwork
+from pare_bench.training import Objective
+
+
+class TargetObjective(Objective):
+    """The target loss alone."""
+
+    def __init__(self, network: TransferNetwork, target: Target) -> None:
+        super().__init__()
+        self.network = network
+        self.target_loss = target_loss(target)
+
+    def forward(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002 - the contract's signature
+        """Return l_t(h_t(f(e_t(x))), y_t)."""
+        return self.target_loss(self.network(batch.inputs), batch.targets, batch.extras, None)
+
+
+class FullFineTuning(Method):
+    """Naive fine-tuning (NFT): everything is trained from the pretrained weights."""
+
+    random_body: ClassVar[bool] = False
+    frozen_body: ClassVar[bool] = False
+
+    def fit(self, data: TrainData, context: Context) -> Predictor:
+        """Train on the target loss; see the class for which weights start where and which of them move."""
+        network = context.build_network(data, reinitialise=self.random_body)
+        network.backbone.requires_grad_(not self.frozen_body)
+        context.fit(TargetObjective(network, data.target), network, data)
+        return NetworkPredictor(network, context.device)
+
+
+class FromScratch(FullFineTuning):
+    """The same network from random weights: what pretraining is worth."""
+
+    random_body = True
+
+
+class FrozenRandom(FullFineTuning):
+    """A random body that is never trained; embedder and head are."""
+
+    random_body = True
+    frozen_body = True
+
+
+class LinearProbe(FullFineTuning):
+    """The pretrained body stays frozen; embedder and head are trained."""
+
+    frozen_body = True

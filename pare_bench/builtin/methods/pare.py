@@ -1,0 +1,186 @@
+"""PaRe: fine-tuning through gradually generated intermediate modalities (Cai et al., ICML 2024, PMLR 235:5236-5257).
+
+Each step embeds target and source, replaces k gate-selected target tokens by k gate-selected source tokens, and adds the mixed loss
+``w ((1 - lambda) l_t(h_t(f(M)), y_t) + lambda l_s(h_s(f(M)), y_s))`` to the target loss, lambda = k / N. Inference is the fine-tuned network alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from pare_bench.builtin.methods.source import Source, SourceBatch
+from pare_bench.context import Context, NetworkPredictor
+from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.mixer import Mixed, Mixer
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.selector import Selection, Selector
+from pare_bench.contracts.task import PairMap, Target
+from pare_bench.contracts.task import Field as FieldTarget
+from pare_bench.heads import PooledHead
+from pare_bench.losses import target_loss
+from pare_bench.network import Batch, TransferNetwork
+from pare_bench.training import Objective
+
+#: Weight w of the mixed loss, as in the three released scripts.
+AUXILIARY_WEIGHT = {"image": 1.0, "dense": 0.3, "sequence": 0.1}
+
+
+class Pare(Method):
+    """Gradual patch replacement, end to end, without an alignment stage."""
+
+    class Params(Params):
+        """Parameters of ``pare``.
+
+        ``variant: published`` sets what the released code does wherever it differs from the paper (crashes mended): ``drop`` and ``dense_source``
+        here, noise and gradient in the selector, order in the mixer. A parameter that is given by name wins over its variant.
+        """
+
+        variant: Literal["corrected", "published"] = Field("corrected", description="sets the choices in which paper and released code differ")
+        drop: Literal["lowest", "highest", "published"] = Field("lowest", description="target tokens that give way; published: lowest, then highest")
+        dense_source: Literal["patches", "whole"] = Field(
+            "patches", description="dense source loss: own head at the replaced patches, or the target's map against the whole unmoved mask"
+        )
+        auxiliary_weight: float | None = Field(None, ge=0, description="weight w of the mixed loss; default by target: 1 image, 0.3 dense, 0.1 sequence")
+        source_labels: Literal["true", "shuffled"] = Field("true", description="shuffled: the control in which source labels mean nothing")
+        source_content: Literal["proxy", "noise"] = Field("proxy", description="noise: source tokens replaced by noise of the same scale")
+
+        @model_validator(mode="before")
+        @classmethod
+        def _apply_variant(cls, values: dict[str, Any]) -> dict[str, Any]:
+            if values.get("variant") == "published":
+                return {"drop": "published", "dense_source": "whole", **values}
+            return values
+
+    params: Pare.Params
+
+    @classmethod
+    def implied(cls, params: Params) -> Mapping[str, Mapping[str, Any]]:
+        """Return what ``variant`` means for selector and mixer."""
+        if params.variant == "corrected":
+            return {}
+        return {"selector": {"noise_on": "sigmoid", "anneal": False, "settled_gradient": False}, "mixer": {"order": "published"}}
+
+    def fit(self, data: TrainData, context: Context) -> Predictor:
+        """Fine-tune embedder, backbone and head; gate and source head are trained along and dropped."""
+        network = context.build_network(data)
+        dense = isinstance(data.target, FieldTarget | PairMap)
+        kind = "dense" if dense else ("image" if len(data.inputs.grid) == 2 else "sequence")
+        weight = AUXILIARY_WEIGHT[kind] if self.params.auxiliary_weight is None else self.params.auxiliary_weight
+        source = Source.load(context, shuffled=self.params.source_labels == "shuffled", noise=self.params.source_content == "noise")
+        context.seed("gate and source head")
+        selector: Selector = context.build("selector", dim=network.backbone.dim)
+        source_losses: dict[str, type[SourceLoss]] = {"patches": PatchSourceLoss, "whole": WholeMapSourceLoss}
+        source_loss = source_losses[self.params.dense_source] if dense else ClassSourceLoss
+        objective = PareObjective(
+            network, data.target, selector, context.build("mixer"), source, source_loss(network, source), drop=self.params.drop, weight=weight
+        ).to(context.device)
+        context.fit(objective, network, data)
+        return NetworkPredictor(network, context.device)
+
+
+class PareObjective(Objective):
+    """One training step of PaRe."""
+
+    def __init__(
+        self, network: TransferNetwork, target: Target, selector: Selector, mixer: Mixer, source: Source, source_loss: SourceLoss, *, drop: str, weight: float
+    ) -> None:
+        super().__init__()
+        self.network, self.selector, self.mixer, self.source_loss = network, selector, mixer, source_loss
+        self.source, self.drop, self.weight = source, drop, weight
+        self.target_loss = target_loss(target)
+
+    def forward(self, batch: Batch, progress: float) -> Tensor:
+        """Return l_t(T) + w [(1 - lambda) l_t(M) + lambda l_s(M)]; with k = 0 the mix is the target itself and needs no second pass."""
+        network = self.network
+        target = network.embed(batch.inputs)
+        loss = self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None)
+        source = self.source.draw(network.backbone, len(target), target)
+        self.selector.advance(progress)
+        k = min(self.mixer.source_count(target.shape[1], progress), source.tokens.shape[1])
+        if k == 0:
+            return loss * (1 + self.weight)
+        mixed = self.mixer(target, source.tokens, self.keep(target, k), self.selector(source.tokens, k))
+        features = network.encode(mixed.tokens)
+        share = mixed.source_share
+        mixed_target = self.target_loss(network.decode(features), batch.targets, batch.extras, self.source_loss.target_weight(mixed, batch))
+        return loss + self.weight * ((1 - share) * mixed_target + share * self.source_loss(features, mixed, source))
+
+    def keep(self, target: Float[Tensor, "batch tokens dim"], k: int) -> Selection:
+        """Select the N - k target tokens that stay."""
+        kept = target.shape[1] - k
+        lowest = self.selector(target, kept) if self.drop != "highest" else None
+        if lowest is not None and (self.drop == "lowest" or lowest.learning):
+            return lowest
+        return self.selector(target, k).complement()
+
+
+class SourceLoss(nn.Module):
+    """l_s: how well the mixed features tell the source label. Its head, if it has one, is dropped after training."""
+
+    def __init__(self, network: TransferNetwork, source: Source) -> None:
+        super().__init__()
+
+    def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor | None:  # noqa: ARG002 - the general case counts every place
+        """Return how much each pixel of the target counts in l_t(M), or None for all alike."""
+        return None
+
+
+class ClassSourceLoss(SourceLoss):
+    """Cross-entropy of a linear source head over pooled features."""
+
+    def __init__(self, network: TransferNetwork, source: Source) -> None:
+        super().__init__(network, source)
+        self.head = PooledHead(network.backbone.feats, source.num_classes)
+
+    def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
+        """Return the loss."""
+        return F.cross_entropy(self.head(features), source.labels)
+
+
+class PatchSourceLoss(SourceLoss):
+    """Dense targets, corrected: a separate head tells the foreground share of each replaced patch; the mask moves with its patches.
+
+    Target pixels under replaced patches do not count in l_t(M): they cannot be predicted from another modality's patch.
+    """
+
+    def __init__(self, network: TransferNetwork, source: Source) -> None:
+        super().__init__(network, source)
+        self.grid = network.embedder.grid
+        self.out_grid = network.backbone.out_grid
+        self.head = nn.Linear(network.backbone.feats, 1)
+
+    def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:
+        """Return the binary cross-entropy at the replaced places."""
+        logits = self.head(features).transpose(1, 2).unflatten(2, self.out_grid)
+        if self.out_grid != self.grid:
+            logits = F.interpolate(logits, self.grid, mode="bilinear")
+        shares = F.adaptive_avg_pool2d(source.foreground.unsqueeze(1).float(), self.grid).flatten(1)
+        moved = shares.gather(1, mixed.origin.clamp_min(0))
+        return F.binary_cross_entropy_with_logits(logits.flatten(1)[mixed.from_source], moved[mixed.from_source])
+
+    def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor:
+        """Return 1 at pixels under target patches, 0 under source patches."""
+        kept = (~mixed.from_source).float().unflatten(1, self.grid).unsqueeze(1)
+        return F.interpolate(kept, tuple(batch.targets.shape[-2:]), mode="nearest").squeeze(1)
+
+
+class WholeMapSourceLoss(SourceLoss):
+    """Dense targets, as published: the target's own map, before its units, is scored as foreground logits against the whole, unmoved mask."""
+
+    def __init__(self, network: TransferNetwork, source: Source) -> None:
+        super().__init__(network, source)
+        # In a tuple so that the target's head is not registered a second time.
+        self._head = (network.head,)
+
+    def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
+        """Return the binary cross-entropy over the whole map."""
+        logits = self._head[0](features)
+        mask: Bool[Tensor, "batch height width"] = source.foreground
+        return F.binary_cross_entropy_with_logits(logits, F.interpolate(mask.unsqueeze(1).float(), logits.shape[-2:], mode="nearest").squeeze(1))

@@ -1,0 +1,91 @@
+"""Patch replacement: source tokens stand, whole, where target tokens gave way (PaRe, step 4)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from pare_bench.builtin.mixers.curricula import source_share
+from pare_bench.contracts.mixer import Mixed, Mixer
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.selector import Selection
+
+
+class PatchReplace(Mixer):
+    """Replaces tokens without blending their values; always a new tensor.
+
+    The j-th chosen source token goes to the j-th free place: places ascending, source tokens ascending (``order: index``) or by falling
+    score (``order: score``). ``order: published`` is what the released code does: index order while the selector learns, score order afterwards.
+    """
+
+    class Params(Params):
+        """Parameters of ``patch_replace``; shares are of the number of target tokens."""
+
+        curriculum: Literal["linear", "constant", "cosine", "reversed"] = Field("linear", description="how the share moves from begin to end")
+        begin: float = Field(2000 / 3136, ge=0, le=1, description="source share at the start; published 2-D: 2000 of 3136")
+        end: float = Field(500 / 3136, ge=0, le=1, description="source share at the end; published 2-D: 500 of 3136")
+        order: Literal["index", "score", "published"] = Field("index", description="order in which source tokens fill the free places")
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self.params = params
+
+    def source_count(self, num_tokens: int, progress: float) -> int:
+        """Return k(p) = int(N * share(p)); the small addition keeps 500/3136 * 3136 from rounding down to 499."""
+        share = source_share(self.params.curriculum, self.params.begin, self.params.end, progress)
+        return min(num_tokens, int(num_tokens * share + 1e-9))
+
+    def forward(
+        self,
+        target: Float[Tensor, "batch tokens dim"],
+        source: Float[Tensor, "batch source_tokens dim"],
+        keep: Selection,
+        take: Selection,
+    ) -> Mixed:
+        """Mix; see the contract.
+
+        Raises:
+            ValueError: kept and taken tokens do not add up to the number of target tokens.
+        """
+        batch, tokens, dim = target.shape
+        k = take.indices.shape[1]
+        if keep.indices.shape[1] + k != tokens:
+            raise ValueError(f"{keep.indices.shape[1]} kept and {k} taken tokens do not make {tokens}")
+        from_source = torch.ones(batch, tokens, dtype=torch.bool, device=target.device).scatter_(1, keep.indices, False)
+        places = from_source.nonzero()[:, 1].reshape(batch, k)
+        chosen = take.indices
+        if self.params.order == "score" or (self.params.order == "published" and not take.learning):
+            rank = take.scores.detach().gather(1, chosen).argsort(dim=1, descending=True, stable=True)
+            chosen = chosen.gather(1, rank)
+        # The masks are 0 and 1 in value; multiplying by them is what lets the selector receive gradient.
+        arriving = source.gather(1, chosen.unsqueeze(-1).expand(-1, -1, dim)) * take.mask.gather(1, chosen).unsqueeze(-1)
+        staying = target * keep.mask.unsqueeze(-1)
+        mixed = staying.scatter_add(1, places.unsqueeze(-1).expand(-1, -1, dim), arriving.to(staying.dtype))
+        origin = torch.full((batch, tokens), -1, dtype=torch.long, device=target.device).scatter_(1, places, chosen)
+        return Mixed(mixed, from_source, origin, k / tokens)
+
+
+class NoMixing(Mixer):
+    """Never takes a source token: the control in which the mixed pass is a second pass over the target."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+
+    def source_count(self, num_tokens: int, progress: float) -> int:  # noqa: ARG002 - the contract's signature
+        """Return 0."""
+        return 0
+
+    def forward(
+        self,
+        target: Float[Tensor, "batch tokens dim"],
+        source: Float[Tensor, "batch source_tokens dim"],  # noqa: ARG002 - the contract's signature
+        keep: Selection,  # noqa: ARG002
+        take: Selection,  # noqa: ARG002
+    ) -> Mixed:
+        """Return a copy of the target tokens."""
+        nowhere = torch.zeros(target.shape[:2], dtype=torch.bool, device=target.device)
+        return Mixed(target.clone(), nowhere, torch.full(target.shape[:2], -1, dtype=torch.long, device=target.device), 0.0)

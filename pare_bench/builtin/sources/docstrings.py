@@ -1,0 +1,111 @@
+"""Proxy task of the language modality: which chapter of the standard library's reference does a piece of documentation belong to?
+
+The text is read at run time from the running Python's own standard library (parsed, never imported), so it is real English prose that every
+machine holds and that nobody has to ship. Its bytes therefore depend on the Python version; ``Docstrings.source_note`` names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib.resources import files
+from itertools import groupby
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from pare_bench import metrics
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, Task, TaskSize
+from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+from pare_bench.pretraining.corpus import CHAPTER_OF, CHAPTERS, Document, standard_library_documents, without_repeats
+from pare_bench.seeds import stream
+
+_SPLIT_OF_RESIDUE = ("train",) * 6 + ("val",) * 2 + ("test",) * 2
+
+
+class Docstrings(Task):
+    """Windows of 32 tokens from standard-library docstrings, 8 classes: the chapters of the library reference (``corpus.CHAPTERS``).
+
+    A window is ``<s>``, 30 tokens from the start of a sentence on, ``</s>``; neighbouring windows of a split may overlap, and where a docstring
+    is too short the module's next one follows. A docstring belongs to one split, by a hash of its text, and every sentence is used in one
+    docstring only, so splits share no sentence. Classes are drawn in turn: balanced until a chapter has no window left.
+    """
+
+    class Params(Params):
+        """``tokenizer`` is ``"nano_text"`` or the hub id or folder of the tokenizer that the backbone was trained with."""
+
+        tokenizer: str = "nano_text"
+
+    name = "docstrings"
+    version = 1
+    inputs = InputShape(1, (32,))
+    target = Classes(len(CHAPTERS))
+    metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
+    real: ClassVar[str | None] = "docstrings of the running Python's standard library"
+    sizes: ClassVar[dict[str, TaskSize]] = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(2000, 200, 200)}
+
+    @property
+    def source_note(self) -> str:
+        """Say where the text comes from: two machines have the same bytes only if this is the same."""
+        return f"standard library of {platform.python_implementation()} {platform.python_version()}"
+
+    def generated(self, seed: int, size: TaskSize) -> Splits:
+        """Draw ``size`` windows: inputs int64 token ids [n 32], targets int64 chapter [n].
+
+        Raises:
+            DataMissingError: this Python has no standard-library sources, the tokenizer is not here, or there are fewer windows than asked for.
+        """
+        encode = _encoder(self.params.tokenizer)
+        pools = _windows(without_repeats(standard_library_documents(chapters_only=True)), encode, self.inputs.grid[0])
+        return Splits(**{name: self._draw(pools[name], name, seed, getattr(size, name)) for name in SPLIT_NAMES})
+
+    def _draw(self, pool: list[NDArray[np.int64]], split: str, seed: int, count: int) -> Split:
+        """Take ``count`` windows, one of each class in turn; a larger count extends a smaller one."""
+        available = sum(len(windows) for windows in pool)
+        if count > available:
+            raise DataMissingError(
+                f"{count} '{split}' examples of task 'docstrings' asked for, {self.source_note} gives {available}", hint="ask for a smaller size"
+            )
+        rng = stream(self.name, self.version, seed, split)
+        turns = np.concatenate([np.arange(len(windows)) for windows in pool])
+        chapters = np.repeat(np.arange(len(pool)), [len(windows) for windows in pool])
+        windows = np.concatenate([windows[rng.permutation(len(windows))] for windows in pool])
+        # Turn first, then chance: every round of turns visits the classes in another order.
+        order = np.lexsort((rng.random(len(turns)), turns))[:count]
+        return Split(windows[order], chapters[order].astype(np.int64))
+
+
+def split_of(document: Document) -> str:
+    """Return the split that ``document`` belongs to: 60 % train, 20 % val, 20 % test, by a hash of its text."""
+    digest = hashlib.sha256(document.text.encode()).digest()
+    return _SPLIT_OF_RESIDUE[int.from_bytes(digest[:8], "big") % len(_SPLIT_OF_RESIDUE)]
+
+
+def bundled_tokenizer() -> Tokenizer:
+    """Return the tokenizer of ``nano_text``.
+
+    Raises:
+        DataMissingError: it is not in this installation.
+        IntegrityError: its digest is not the one on the model card.
+    """
+    folder = files("pare_bench") / "data" / "weights"
+    try:
+        text = (folder / "nano_text_tokenizer.json").read_bytes()
+        card = json.loads((folder / "nano_text.json").read_bytes())
+    except FileNotFoundError as error:
+        raise DataMissingError(f"bundled file '{error.filename}' is missing", hint="reinstall pare-bench") from error
+    if hashlib.sha256(text).hexdigest() != card["tokenizer_sha256"]:
+        raise IntegrityError("bundled file 'nano_text_tokenizer.json' does not have the digest on its card", hint="reinstall pare-bench")
+    return Tokenizer.from_str(text.decode())
+
+
+class _encoder:  # noqa: N801
+    pass
+
+
+def _windows(documents: list[Document], encode: Any, length: int) -> dict[str, list[NDArray[np.int64]]]:
+    pass

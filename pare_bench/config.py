@@ -1,0 +1,198 @@
+"""One run, fully described: what ``pare-bench run`` resolves its options into and what a record stores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.task import TaskSize
+from pare_bench.errors import UsageError, nearest
+
+Tier = Literal["generated", "official"]
+Track = Literal["clean"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+#: Slots of a run that hold a component, with the registry kind that fills them.
+SLOTS: Mapping[str, str] = {
+    "backbone": "backbone",
+    "embedder": "embedder",
+    "selector": "selector",
+    "mixer": "mixer",
+    "aligner": "aligner",
+    "source": "task",
+}
+
+
+class Slot(Params):
+    """A component by name, with all its parameters."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Size(Params):
+    """Examples in each split of a generated data set."""
+
+    train: int = Field(ge=2)
+    val: int = Field(ge=1)
+    test: int = Field(ge=1)
+
+    def task_size(self) -> TaskSize:
+        """Return the size as the task contract takes it."""
+        return TaskSize(self.train, self.val, self.test)
+
+
+class Recipe(Params):
+    """How the optimiser is run."""
+
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    batch_size: int = Field(32, ge=1)
+    accumulation: int = Field(1, ge=1, description="micro-batches per optimiser step; the loss is their mean")
+    clip_norm: float | None = Field(1.0, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises linearly")
+
+
+class Budget(Params):
+    """How long a run may train."""
+
+    epochs: int = Field(10, ge=1)
+    max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, whatever the epoch")
+    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
+
+
+class RunConfig(Params):
+    """A resolved run. Slots that the method does not use are None, so they do not enter the identity of the run."""
+
+    suite: str
+    task: Slot
+    tier: Tier = "generated"
+    track: Track = "clean"
+    preset: str
+    seed: int = Field(0, ge=0)
+    data_seed: int = Field(0, ge=0, description="seed of the generated data; the same for every run seed, so runs are paired")
+    size: Size | None = Field(None, description="size of the generated data; None on the official tier")
+    method: Slot
+    backbone: Slot | None = None
+    embedder: Slot | None = None
+    selector: Slot | None = None
+    mixer: Slot | None = None
+    aligner: Slot | None = None
+    source: Slot | None = None
+    source_size: Size | None = None
+    recipe: Recipe = Recipe()
+    budget: Budget = Budget()
+    precision: Precision = "float32"
+    device: str = "cpu"
+
+    def slots(self) -> dict[str, Slot]:
+        """Return the filled component slots by slot name."""
+        return {name: slot for name in SLOTS if (slot := getattr(self, name)) is not None}
+
+    def canonical(self) -> str:
+        """Return the configuration as JSON with sorted keys: the text that is hashed."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def label(self) -> str:
+        """Return a short name for progress lines."""
+        return f"{self.method.name} {self.task.name} seed {self.seed}"
+
+
+def run_identity(config: RunConfig, code_digest: str, data_digest: str) -> str:
+    """Return the run id: 16 hex digits over configuration, code of its components and data."""
+    text = "\n".join((config.canonical(), code_digest, data_digest))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
+    """Parse ``-o path=value`` options; values are JSON where they parse as JSON, text otherwise.
+
+    Raises:
+        UsageError: an option without ``=``.
+    """
+    parsed = []
+    for pair in pairs:
+        path, separator, text = pair.partition("=")
+        if not separator or not path:
+            raise UsageError(f"option -o takes path=value, got '{pair}'", hint="for example -o recipe.learning_rate=0.0005")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        parsed.append((tuple(path.split(".")), value))
+    return parsed
+
+
+def apply_override(values: dict[str, Any], path: tuple[str, ...], value: Any, used_slots: Iterable[str]) -> None:
+    """Set one ``-o`` path in the nested values of a run.
+
+    ``slot=name`` replaces a component (and drops the parameters of the one before), ``slot.parameter=value`` sets one of its parameters, and
+    every other path follows the fields of :class:`RunConfig`.
+
+    Raises:
+        UsageError: the path does not exist, or names a slot that the method does not use.
+    """
+    text = ".".join(path)
+    head, *rest = path
+    if head not in RunConfig.model_fields or head in ("suite", "preset"):
+        close = nearest(head, RunConfig.model_fields)
+        raise UsageError(
+            f"option -o has unknown path '{text}'" + (f"; did you mean '{close}'?" if close else ""),
+            hint=f"paths begin with one of: {', '.join(sorted(set(RunConfig.model_fields) - {'suite', 'preset'}))}",
+        )
+    if head in SLOTS and head not in set(used_slots):
+        method = values["method"]["name"]
+        raise UsageError(f"option -o sets '{text}', but method '{method}' has no {head}", hint=f"pare-bench show method {method}")
+    if head in (*SLOTS, "method", "task"):
+        if not rest:
+            if value != values[head]["name"]:
+                values[head] = {"name": value, "params": {}}
+        elif rest == ["name"]:
+            values[head] = {"name": value, "params": {}}
+        elif len(rest) == 1 or rest[0] == "params":
+            values[head]["params"] = {**values[head]["params"], rest[-1]: value}
+        else:
+            raise UsageError(f"option -o has unknown path '{text}'", hint=f"a component's parameters are {head}.<name>: pare-bench show {head} NAME")
+        return
+    _set_field(values, text, head, rest, value)
+
+
+def _set_field(values: dict[str, Any], text: str, head: str, rest: list[str], value: Any) -> None:
+    nested: Mapping[str, type[Params]] = {"recipe": Recipe, "budget": Budget, "size": Size, "source_size": Size}
+    if head not in nested:
+        if rest:
+            raise UsageError(f"option -o has unknown path '{text}'", hint=f"'{head}' has no parts: -o {head}=VALUE")
+        values[head] = value
+        return
+    fields = nested[head].model_fields
+    if len(rest) != 1 or rest[0] not in fields:
+        close = nearest(rest[0], fields) if rest else None
+        raise UsageError(
+            f"option -o has unknown path '{text}'" + (f"; did you mean '{head}.{close}'?" if close else ""),
+            hint=f"{head} has: {', '.join(fields)}",
+        )
+    values[head] = {**(values.get(head) or {}), rest[0]: value}
+
+
+def validated(values: Mapping[str, Any]) -> RunConfig:
+    """Return the checked configuration.
+
+    Raises:
+        UsageError: a value does not fit its field; the message names the path.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        path = ".".join(str(part) for part in problem["loc"])
+        raise UsageError(
+            f"'{path}' cannot be {problem['input']!r}: {problem['msg'][0].lower() + problem['msg'][1:]}", hint=f"change it with -o {path}=VALUE"
+        ) from error

@@ -1,0 +1,111 @@
+"""What a method works with during a run: its components, random streams, device and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from pare_bench.config import SLOTS, RunConfig
+from pare_bench.contracts.backbone import Backbone
+from pare_bench.contracts.method import TrainData
+from pare_bench.contracts.task import Split, Splits
+from pare_bench.heads import OutputScale, build_head
+from pare_bench.network import TransferNetwork, to_batch
+from pare_bench.progress import Reporter
+from pare_bench.registry import Registry
+from pare_bench.seeds import stream_seed
+from pare_bench.training import History, LoopServices, Objective, train
+
+EVALUATION_BATCH = 64
+
+
+@dataclass
+class Context:
+    """The services of one run. ``source_splits`` loads the proxy data; it is only called by methods that use the slot."""
+
+    config: RunConfig
+    registry: Registry
+    reporter: Reporter
+    accelerator: Accelerator
+    source_splits: Callable[[], Splits]
+    augment: Callable[[Split, np.random.Generator], Split]
+    histories: dict[str, History] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return self.accelerator.device
+
+    def words(self, *words: str | int) -> tuple[str | int, ...]:
+        """Return the name of a random stream of this run; it does not mention the method, so methods are compared with paired draws."""
+        return ("run", self.config.task.name, self.config.seed, *words)
+
+    def seed(self, *words: str | int) -> None:
+        """Seed torch's generators with a named stream."""
+        torch.manual_seed(stream_seed(*self.words(*words)))
+
+    def build(self, slot: str, **runtime: Any) -> Any:
+        """Build the component of a slot from the run's configuration."""
+        chosen = getattr(self.config, slot)
+        return self.registry.build(SLOTS[slot], chosen.name, chosen.params, **runtime)
+
+    def build_network(self, data: TrainData, *, reinitialise: bool = False) -> TransferNetwork:
+        """Build embedder, backbone and head on the device, from the stream ``network``; ``reinitialise`` makes the backbone random."""
+        self.seed("network")
+        backbone: Backbone = self.build("backbone")
+        if reinitialise:
+            backbone.reinitialise()
+        self.seed("embedder and head")
+        embedder = self.build("embedder", inputs=data.inputs, backbone=backbone)
+        head = build_head(data.target, backbone.feats, backbone.out_grid)
+        return TransferNetwork(embedder, backbone, head, OutputScale(data.target, data.train)).to(self.device)
+
+    def fit(self, objective: Objective, network: nn.Module, data: TrainData, *, stage: str = "train") -> History:
+        """Train ``objective`` on the training split; validation scores ``network`` with the task's primary metric."""
+        metric = data.metrics[0]
+        history = train(
+            objective,
+            data.train,
+            recipe=self.config.recipe,
+            budget=self.config.budget,
+            services=LoopServices(self.words(stage), self.accelerator, self.reporter),
+            validate=lambda: metric.compute(predict(network, data.val.inputs, self.device), data.val),
+            metric=metric.name,
+            direction=metric.direction,
+            augment=self.augment,
+        )
+        self.histories[stage] = history
+        return history
+
+
+@torch.no_grad()
+def predict(network: nn.Module, inputs: np.ndarray, device: torch.device) -> np.ndarray:
+    """Return the network's raw outputs ``[n ...]`` float32 in evaluation mode."""
+    was_training = network.training
+    network.eval()
+    outputs: list[Tensor] = []
+    for start in range(0, len(inputs), EVALUATION_BATCH):
+        part = inputs[start : start + EVALUATION_BATCH]
+        outputs.append(network(to_batch(Split(part, np.zeros(len(part))), device).inputs).float().cpu())
+    network.train(was_training)
+    return torch.cat(outputs).numpy()
+
+
+class NetworkPredictor:
+    """A fitted network as the contract's predictor."""
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self.network = network
+        self.device = device
+        self.parameters_total = sum(parameter.numel() for parameter in network.parameters())
+        self.parameters_trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Return raw outputs; see the contract."""
+        return predict(self.network, inputs, self.device)

@@ -1,0 +1,69 @@
+"""The contract of a method: from training data to a predictor. No method ever holds the test split."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.task import InputShape, Metric, Split, Target
+
+if TYPE_CHECKING:
+    from pare_bench.context import Context
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """What a method may see: training and validation split, and what the task is."""
+
+    task: str
+    inputs: InputShape
+    target: Target
+    metrics: tuple[Metric, ...]
+    train: Split
+    val: Split
+
+
+class Predictor(Protocol):
+    """A fitted model.
+
+    ``parameters_total`` counts all weights used at inference, ``parameters_trained`` those that were trained.
+    """
+
+    parameters_total: int
+    parameters_trained: int
+
+    def predict(self, inputs: NDArray[np.generic]) -> NDArray[np.floating[Any]]:
+        """Return raw outputs ``[n ...]`` float32 (logits, fields or distances) for inputs ``[n channels *grid]``."""
+        ...
+
+
+class Method(ABC):
+    """A way to learn. ``fit`` gets training and validation data only; the runner scores."""
+
+    Params: ClassVar[type[Params]] = Params
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    @abstractmethod
+    def fit(self, data: TrainData, context: Context) -> Predictor:
+        """Learn from ``data``; components, random streams, device and progress come from ``context``.
+
+        Raises:
+            TrainingDivergedError: the loss became NaN or infinite.
+        """
+
+    def skip_reason(self, data: TrainData) -> str | None:  # noqa: ARG002 - the default method fits every task
+        """Return why this method cannot work on this task, or None when it can; a skip is a recorded outcome, not a failure."""
+        return None
+
+    @classmethod
+    def implied(cls, params: Params) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG003 - most methods imply nothing
+        """Return parameters of other slots that follow from ``params``, e.g. ``{"selector": {"noise_on": "sigmoid"}}``; ``-o`` still wins."""
+        return {}

@@ -1,0 +1,43 @@
+"""The floor: what a predictor that ignores its input scores. Printed with every result."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
+
+
+class ConstantPredictor:
+    """Predicts the same output for every input: class or label log-odds of the training set, its mean field, or its median distance map."""
+
+    parameters_total = 0
+    parameters_trained = 0
+
+    def __init__(self, target: Target, train: Split) -> None:
+        self.output = constant_output(target, train)
+
+    def predict(self, inputs: NDArray[np.generic]) -> NDArray[np.floating]:
+        """Return the constant output for each of ``inputs`` ``[n ...]``."""
+        return np.broadcast_to(self.output, (len(inputs), *self.output.shape)).astype(np.float32)
+
+
+def constant_output(target: Target, train: Split) -> NDArray[np.floating]:
+    """Return the best simple constant of the training split: log class frequencies, label log-odds, mean field, or per-pixel median distance."""
+    targets = np.asarray(train.targets)
+    match target:
+        case Classes(num=num):
+            return np.log((np.bincount(targets, minlength=num) + 1) / (len(targets) + num))
+        case Labels():
+            return _log_odds((targets.sum(0) + 1) / (len(targets) + 2))
+        case Field(values="mask"):
+            return _log_odds((targets.sum(0, dtype=np.float64) + 1) / (len(targets) + 2))
+        case Field():
+            return targets.mean(0, dtype=np.float64)
+        case PairMap(clip=clip):
+            return np.median(np.minimum(targets, clip), axis=0)
+    raise TypeError(f"no constant for target {target!r}")
+
+
+def _log_odds(rate: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.log(rate) - np.log1p(-rate)

@@ -1,0 +1,106 @@
+"""Prediction heads and the scale of their outputs: both follow from the target."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
+from pare_bench.errors import UsageError
+
+
+class PooledHead(nn.Module):
+    """Mean over places, then a linear layer (classes and labels; also the source head of PaRe)."""
+
+    def __init__(self, feats: int, num_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(feats, num_outputs)
+
+    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch outputs"]:
+        """Return logits."""
+        return self.linear(features.mean(1))
+
+
+class DenseHead(nn.Module):
+    """A value per pixel: each place predicts its own square of pixels, two small convolutions smooth the seams, then bilinear resizing.
+
+    ``hidden`` channels are kept per pixel. Sub-pixel arrangement after Shi et al., CVPR 2016.
+    """
+
+    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], hidden: int = 8) -> None:
+        super().__init__()
+        self.out_grid = out_grid
+        self.size = size
+        factor = max(math.ceil(side / count) for side, count in zip(size, out_grid, strict=True))
+        self.spread = nn.Linear(feats, hidden * factor * factor)
+        self.factor = factor
+        self.refine = nn.Sequential(nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, 1, 3, padding=1))
+
+    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch height width"]:
+        """Return one value per pixel of ``size``."""
+        maps = self.spread(features).transpose(1, 2).unflatten(2, self.out_grid)
+        pixels = self.refine(F.pixel_shuffle(maps, self.factor))
+        if pixels.shape[-2:] != self.size:
+            pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
+        return pixels.squeeze(1)
+
+
+class SymmetricDenseHead(DenseHead):
+    """A dense head whose map is symmetric: a distance from i to j is the distance from j to i."""
+
+    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch size size"]:
+        """Return the mean of the map and its transpose."""
+        pixels = super().forward(features)
+        return (pixels + pixels.transpose(1, 2)) / 2
+
+
+def build_head(target: Target, feats: int, out_grid: tuple[int, ...] | None) -> nn.Module:
+    """Return the head for a target on a body with ``feats`` features at ``out_grid`` places.
+
+    Raises:
+        UsageError: a dense target needs a body whose features lie on a 2-D grid.
+    """
+    match target:
+        case Classes(num=num) | Labels(num=num):
+            return PooledHead(feats, num)
+        case Field(grid=grid):
+            return DenseHead(feats, _two_sides(out_grid), _two_sides(grid))
+        case PairMap(size=size):
+            return SymmetricDenseHead(feats, _two_sides(out_grid), (size, size))
+    raise TypeError(f"no head for target {target!r}")
+
+
+def _two_sides(grid: tuple[int, ...] | None) -> tuple[int, int]:
+    if grid is None or len(grid) != 2:
+        raise UsageError(f"a dense target needs places on a 2-D grid, got {grid}", hint="choose an image backbone: pare-bench list backbone")
+    return grid[0], grid[1]
+
+
+class OutputScale(nn.Module):
+    """Turns normalised network outputs into the units of the target: ``value = mean + std * output``.
+
+    Real fields: mean and standard deviation per grid point over the training examples; pair maps: one mean and one deviation of the clipped
+    training distances; logits stay as they are.
+    """
+
+    def __init__(self, target: Target, train: Split) -> None:
+        super().__init__()
+        mean, std = np.zeros(1), np.ones(1)
+        match target:
+            case Field(values="real"):
+                values = np.asarray(train.targets, dtype=np.float64)
+                mean, std = values.mean(0), values.std(0) + 1e-5 * (values.std() + 1e-12)
+            case PairMap(clip=clip):
+                values = np.minimum(np.asarray(train.targets, dtype=np.float64), clip)
+                mean, std = values.mean(keepdims=True)[0, 0], values.std(keepdims=True)[0, 0]
+        self.register_buffer("mean", torch.from_numpy(mean).float())
+        self.register_buffer("std", torch.from_numpy(std).float())
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Return outputs in the units of the target."""
+        return self.mean + self.std * outputs

@@ -1,0 +1,74 @@
+"""Training losses, one for each kind of target; all are means over the batch.
+
+``outputs`` are raw network outputs after :class:`pare_bench.heads.OutputScale`, in the units of the targets (logits for classes, labels and masks).
+``weight`` [batch height width] in [0, 1], for dense targets only, says how much each place counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Target
+
+Loss = Callable[[Tensor, Tensor, Mapping[str, Tensor], Tensor | None], Tensor]
+
+
+def target_loss(target: Target) -> Loss:
+    """Return the published loss of a target kind: ``loss(outputs, targets, extras, weight) -> scalar``."""
+    match target:
+        case Classes():
+            return _cross_entropy
+        case Labels(positive_weight=positive_weight):
+            return lambda outputs, targets, extras, weight: F.binary_cross_entropy_with_logits(  # noqa: ARG005
+                outputs, targets, pos_weight=torch.tensor(positive_weight, device=outputs.device)
+            )
+        case Field(values="real"):
+            return relative_l2_loss
+        case Field():
+            return masked_bce_loss
+        case PairMap(clip=clip):
+            return lambda outputs, targets, extras, weight: _weighted_mean((outputs - targets.clamp(max=clip)) ** 2, weight)  # noqa: ARG005
+    raise TypeError(f"no loss for target {target!r}")
+
+
+def _cross_entropy(outputs: Tensor, targets: Tensor, extras: Mapping[str, Tensor], weight: Tensor | None) -> Tensor:  # noqa: ARG001
+    return F.cross_entropy(outputs, targets)
+
+
+def relative_l2_loss(
+    outputs: Float[Tensor, "batch height width"],
+    targets: Float[Tensor, "batch height width"],
+    extras: Mapping[str, Tensor],  # noqa: ARG001
+    weight: Float[Tensor, "batch height width"] | None,
+) -> Float[Tensor, ""]:
+    """Mean over examples of ||w (u_hat - u)|| / ||w u|| (Li et al., FNO, ICLR 2021); an example with no counted place contributes 0."""
+    if weight is not None:
+        outputs, targets = outputs * weight, targets * weight
+    # The square root's gradient is infinite at 0; the floor is far below any real residual.
+    error = (outputs - targets).flatten(1).square().sum(1).clamp_min(1e-20).sqrt()
+    norm = targets.flatten(1).square().sum(1).sqrt()
+    return torch.where(norm > 0, error / norm.clamp_min(1e-10), torch.zeros_like(norm)).mean()
+
+
+def masked_bce_loss(
+    outputs: Float[Tensor, "batch height width"],
+    targets: Float[Tensor, "batch height width"],
+    extras: Mapping[str, Tensor],
+    weight: Float[Tensor, "batch height width"] | None,
+) -> Float[Tensor, ""]:
+    """BCE of ``z (1 - ignore)`` against ``m (1 - ignore)``, mean over all pixels; an ignored pixel gives the constant ln 2 and no gradient."""
+    if "ignore" in extras:
+        valid = (~extras["ignore"].bool()).to(outputs.dtype)
+        outputs, targets = outputs * valid, targets * valid
+    return _weighted_mean(F.binary_cross_entropy_with_logits(outputs, targets, reduction="none"), weight)
+
+
+def _weighted_mean(values: Shaped[Tensor, "batch height width"], weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return values.mean()
+    return (values * weight).sum() / weight.sum().clamp_min(1)

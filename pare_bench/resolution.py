@@ -1,0 +1,77 @@
+"""From the words of a command to resolved runs: suite, method, preset and ``-o`` options become :class:`RunConfig` objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pare_bench.config import SLOTS, RunConfig, apply_override, parse_overrides, validated
+from pare_bench.errors import UsageError, nearest
+from pare_bench.presets import preset_values
+from pare_bench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. ``tasks`` empty means every task of the suite."""
+
+    method: str
+    suite: str
+    tasks: tuple[str, ...] = ()
+    preset: str = "cpu"
+    tier: str = "generated"
+    track: str = "clean"
+    seeds: tuple[int, ...] = (0,)
+    device: str = "cpu"
+    overrides: tuple[str, ...] = ()
+
+
+def resolve(registry: Registry, request: Request) -> list[RunConfig]:
+    """Return one configuration per task and seed, tasks in suite order.
+
+    Raises:
+        UsageError: a name, path or value does not fit; nothing has run yet.
+    """
+    suite = registry.spec("suite", request.suite)
+    registry.entry("method", request.method)
+    for task in request.tasks:
+        if task not in suite.tasks:
+            close = nearest(task, suite.tasks)
+            raise UsageError(
+                f"suite '{request.suite}' has no task '{task}'" + (f"; did you mean '{close}'?" if close else ""),
+                hint=f"its tasks: {', '.join(suite.tasks)}",
+            )
+    tasks = [task for task in suite.tasks if not request.tasks or task in request.tasks]
+    overrides = parse_overrides(request.overrides)
+    return [resolve_one(registry, request, task, seed, overrides) for seed in request.seeds for task in tasks]
+
+
+def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
+    """Resolve one run: preset, then what the method implies, then ``-o``; every component's parameters are completed and checked."""
+    used = registry.spec("method", request.method).slots
+    defaults = preset_values(request.preset, registry.spec("task", task))
+    values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
+    values |= {"suite": request.suite, "preset": request.preset, "tier": request.tier, "track": request.track, "seed": seed, "device": request.device}
+    values["task"] = {"name": task, "params": dict(registry.component("task", task).preset_params.get(request.preset, {}))}
+    values["method"] = {"name": request.method, "params": {}}
+    sizes = registry.component("task", task).sizes
+    values["size"] = dict(vars(sizes.get(request.preset, sizes["cpu"]))) if request.tier == "generated" else None
+    _apply(values, [item for item in overrides if item[0][0] == "method"], used)
+    method = registry.component("method", values["method"]["name"])
+    for slot, implied in method.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
+        values[slot]["params"] = {**values[slot]["params"], **implied}
+    _apply(values, [item for item in overrides if item[0][0] != "method"], used)
+    for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
+        if slot in values:
+            chosen = values[slot]
+            values[slot] = {"name": chosen["name"], "params": registry.params(kind, chosen["name"], chosen["params"]).model_dump(mode="json")}
+    if "source" in values:
+        source_sizes = registry.component("task", values["source"]["name"]).sizes
+        values["source_size"] = vars(source_sizes.get(request.preset, source_sizes["cpu"])) | values.get("source_size", {})
+    return validated(values)
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:
+    for path, value in overrides:
+        apply_override(values, path, value, used)
