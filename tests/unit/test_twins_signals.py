@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+from scipy.signal import butter, find_peaks, sosfiltfilt
 
+from pare_bench.builtin.suites.nas360.ecg import Ecg, recording_f1_error
 from pare_bench.builtin.suites.nas360.satellite import Satellite
 from pare_bench.contracts.task import Classes, SimulatedTask, Split, TaskSize
 from pare_bench.datasets.generate import generate_splits, simulate_chunk
-from pare_bench.simulators import phenology
+from pare_bench.simulators import ecg, phenology
 
-TASKS = (Satellite,)
+TASKS = (Satellite, Ecg)
 
 
 def digest(split: Split) -> str:
@@ -114,3 +119,117 @@ def test_series_are_standardised() -> None:
     np.testing.assert_allclose(series.mean(axis=1), 0, atol=1e-6)
     np.testing.assert_allclose(series.std(axis=1), 1, atol=1e-5)
     assert (phenology.standardise(np.full((1, 46), 0.3)) == 0).all()
+
+
+# ECG
+
+
+def r_times(signal: np.ndarray) -> np.ndarray:
+    # Only the QRS complex has power above 10 Hz.
+    sharp = sosfiltfilt(butter(2, (10.0, 35.0), "bandpass", fs=ecg.RATE_HZ, output="sos"), signal)
+    peaks, _ = find_peaks(sharp, height=0.5 * np.quantile(sharp, 0.995), distance=60)
+    return peaks / ecg.RATE_HZ
+
+
+def test_one_step_recursion_is_the_dynamical_model() -> None:
+    beats = ecg.normal_rhythm(3.0, np.random.default_rng(2))
+    mean_push = 2 * np.pi / np.diff(beats.times)
+
+    def model(time: float, state: np.ndarray) -> list[float]:
+        x, y, z = state
+        alpha, omega = 1 - np.hypot(x, y), mean_push[np.searchsorted(beats.times, time, side="right") - 1]
+        turn = np.interp(time, beats.times, np.arange(len(beats.times)))
+        beat = int(np.floor(turn + 0.5))
+        delta = (np.arctan2(y, x) - beats.angles[beat] + np.pi) % (2 * np.pi) - np.pi
+        push = np.sum(beats.heights[beat] * delta * np.exp(-(delta**2) / (2 * beats.widths[beat] ** 2)))
+        return [alpha * x - omega * y, alpha * y + omega * x, -push - (z - 0.005 * np.sin(2 * np.pi * 0.25 * time))]
+
+    start = 2 * np.pi * np.interp(-ecg.LEAD_IN_S, beats.times, np.arange(len(beats.times)))
+    grid = np.arange(900) / 300
+    exact = solve_ivp(model, (-ecg.LEAD_IN_S, 3.0), [np.cos(start), np.sin(start), 0.0], t_eval=grid, max_step=1e-3, rtol=1e-7, atol=1e-9)
+    signal = ecg.integrate(beats, 900)
+    assert np.abs(signal - ecg.MILLIVOLT * exact.y[2]).max() < 0.01 * np.ptp(signal)
+
+
+@pytest.mark.parametrize("mean_s", [0.5, 0.75, 1.1])
+def test_the_heart_beats_at_the_requested_rate(mean_s: float) -> None:
+    beats = ecg.normal_rhythm(60.0, np.random.default_rng(7), mean_s)
+    found = r_times(ecg.integrate(beats, 60 * 300))
+    assert np.diff(found).mean() == pytest.approx(mean_s, rel=0.02)
+    expected = beats.times[(beats.times > 1) & (beats.times < 59)]
+    assert np.abs(expected[:, None] - found[None, :]).min(axis=1).max() < 0.02
+
+
+def test_fibrillation_is_irregular_and_has_no_p_wave() -> None:
+    def measure(make: Callable[[float, np.random.Generator], ecg.Beats], seed: int) -> tuple[float, float]:
+        beats = make(30.0, np.random.default_rng(seed))
+        intervals = np.diff(beats.times)
+        # The P wave's own part of the signal: with it minus without it.
+        without = dataclasses.replace(beats, heights=beats.heights * [0, 1, 1, 1, 1])
+        share = np.var(ecg.integrate(beats, 9000) - ecg.integrate(without, 9000)) / np.var(ecg.integrate(beats, 9000))
+        return float(intervals.std() / intervals.mean()), float(share)
+
+    normal = np.array([measure(ecg.normal_rhythm, seed) for seed in range(12)])
+    atrial = np.array([measure(ecg.fibrillation_rhythm, seed) for seed in range(12)])
+    assert np.median(atrial[:, 0]) > 2 * np.median(normal[:, 0])
+    assert (atrial[:, 1] == 0).all()
+    assert normal[:, 1].min() > 0.005
+
+
+def test_fibrillatory_waves_lie_between_four_and_nine_hertz() -> None:
+    for seed in range(5):
+        waves = ecg.fibrillatory_waves(3000, np.random.default_rng(seed))
+        spectrum = np.abs(np.fft.rfft(waves * np.hanning(3000))) ** 2
+        assert 3.0 < np.fft.rfftfreq(3000, 1 / 300)[spectrum.argmax()] < 10.0
+
+
+def test_other_rhythms_differ_as_named() -> None:
+    def rhythm(kind: str) -> ecg.Beats:
+        return ecg.other_rhythm(30.0, np.random.default_rng(11), kind)
+
+    assert np.diff(rhythm("tachycardia").times).mean() < 60 / 105
+    assert np.diff(rhythm("bradycardia").times).mean() > 60 / 56
+    ectopy = rhythm("ventricular_ectopy")
+    early, intervals = ectopy.heights[:, ecg.P] == 0, np.diff(ectopy.times)
+    assert 0.1 < early.mean() <= 0.55
+    # An early beat, then a pause that makes up for it: together two normal intervals.
+    assert intervals[early[1:]].mean() < 0.8 * np.median(intervals) or early.mean() > 0.45
+    assert intervals[early[1:]].mean() < 0.65 * intervals[early[:-1]].mean()
+    assert (ectopy.widths[early, ecg.R] > 1.2 * np.median(ectopy.widths[~early, ecg.R])).all()
+    dropped = rhythm("dropped_beats")
+    assert (dropped.heights[~dropped.conducted, ecg.R] == 0).all()
+    assert (dropped.heights[~dropped.conducted, ecg.P] > 0).all()
+    assert len(r_times(ecg.integrate(dropped, 9000))) == pytest.approx(dropped.conducted[(dropped.times > 0) & (dropped.times < 30)].sum(), abs=1)
+    with pytest.raises(ValueError, match="unknown rhythm"):
+        rhythm("waltz")
+
+
+def test_windows_come_from_whole_normalised_recordings() -> None:
+    split = simulate_chunk(Ecg(), 0, "train", 0)
+    np.testing.assert_array_equal(np.bincount(split.targets), [12, 12, 12, 12])
+    groups, first, counts = np.unique(split.extras["groups"], return_index=True, return_counts=True)
+    np.testing.assert_array_equal(np.bincount(split.targets[first]), [6, 3, 4, 3])
+    np.testing.assert_array_equal(counts, np.array([2, 4, 3, 4])[split.targets[first]])
+    assert (np.diff(split.extras["groups"]) >= 0).all()
+    # Neighbouring windows of a fibrillation overlap by half.
+    windows = split.inputs[split.extras["groups"] == groups[split.targets[first] == 1][0], 0]
+    np.testing.assert_array_equal(windows[0, 500:], windows[1, :500])
+
+
+def test_the_recording_metric_takes_the_majority() -> None:
+    targets = np.array([0, 0, 0, 1, 1, 2])
+    predicted = np.array([0, 0, 1, 1, 0, 2])  # recording 5: two of three right; 6: a tie, the lower class wins; 7: right
+    split = Split(np.zeros((6, 1, 1000), np.float32), targets, {"groups": np.array([5, 5, 5, 6, 6, 7])})
+    # Recordings: true (0, 1, 2), voted (0, 0, 2): F1 2/3, 0, 1.
+    assert recording_f1_error(np.eye(4)[predicted], split) == pytest.approx(1 - (2 / 3 + 0 + 1) / 3)
+
+
+def test_an_independent_detector_finds_the_beats() -> None:
+    neurokit = pytest.importorskip("neurokit2")
+    beats = ecg.normal_rhythm(30.0, np.random.default_rng(4), 0.8)
+    signal = ecg.device(ecg.integrate(beats, 9000) + 0.03 * np.random.default_rng(5).standard_normal(9000))
+    _, found = neurokit.ecg_peaks(neurokit.ecg_clean(signal, sampling_rate=300), sampling_rate=300)
+    times = found["ECG_R_Peaks"] / 300
+    expected = beats.times[(beats.times > 0.5) & (beats.times < 29.5)]
+    assert np.abs(expected[:, None] - times[None, :]).min(axis=1).max() < 0.05
+    assert len(times) == pytest.approx(len(expected), abs=2)
