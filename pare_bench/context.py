@@ -27,13 +27,13 @@ EVALUATION_BATCH = 64
 
 @dataclass
 class Context:
-    """The services of one run. ``source_splits`` loads the proxy data; it is only called by methods that use the slot."""
+    """The services of one run. ``source`` is the proxy data of the slot, None for methods without it."""
 
     config: RunConfig
     registry: Registry
     reporter: Reporter
     accelerator: Accelerator
-    source_splits: Callable[[], Splits]
+    source: Splits | None
     augment: Callable[[Split, np.random.Generator], Split]
     histories: dict[str, History] = field(default_factory=dict)
 

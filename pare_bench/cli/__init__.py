@@ -1,1 +1,49 @@
-"""Built-in components."""
+"""The command line: parse, call, map errors to exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pare_bench.errors import ExitCode, PareBenchError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``pare-bench`` with ``argv`` (default: the process's arguments) and return its exit code.
+
+    Expected errors print one line and a hint on stderr; everything else is a bug and keeps its traceback.
+    """
+    import typer
+
+    from pare_bench.cli import output
+    from pare_bench.cli.app import app
+
+    try:
+        result = app(args=list(sys.argv[1:] if argv is None else argv), prog_name="pare-bench", standalone_mode=False)
+    except PareBenchError as error:
+        output.error(str(error), error.hint)
+        return int(error.exit_code)
+    except typer.TyperException as error:
+        message = " ".join(getattr(error, "format_message", lambda: str(error))().split())
+        output.error(message[:1].lower() + message[1:], _help_hint(getattr(error, "ctx", None)))
+        return int(ExitCode.USAGE)
+    except typer.Abort:
+        return int(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        output.note("interrupted")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has what it wanted (``| head``); without this Python complains again when it flushes at exit.
+        sys.stderr.close()
+        return int(ExitCode.OK)
+    return int(result) if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _help_hint(context: object) -> str:
+    path = getattr(context, "command_path", None) or "pare-bench"
+    return f"{path} --help"
+
+
+def entry_point() -> None:
+    """Console script: exit with the code of :func:`main`."""
+    sys.exit(main())

@@ -48,6 +48,11 @@ class Backbone(nn.Module, ABC):
         Sequences: ``norm_weight`` [dim], ``norm_bias`` [dim], ``position`` [max_tokens dim].
         """
 
+    @classmethod
+    def weights_digest(cls, params: Params) -> str:  # noqa: ARG003 - the general case loads nothing
+        """Return the SHA-256 of the weight files that ``params`` load, "" where there are none; it is part of a run's identity."""
+        return ""
+
     @abstractmethod
     def reinitialise(self) -> None:
         """Replace every pretrained weight by a draw from the architecture's usual initial distribution (the from-scratch control).

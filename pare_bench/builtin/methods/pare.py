@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pare_bench.builtin.methods.source import Source, SourceBatch
+from pare_bench.source import Source, SourceBatch
 from pare_bench.context import Context, NetworkPredictor
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.mixer import Mixed, Mixer

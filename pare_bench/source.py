@@ -37,16 +37,18 @@ class Source:
 
     @classmethod
     def load(cls, context: Context, *, shuffled: bool = False, noise: bool = False) -> Source:
-        """Load the proxy task of the ``source`` slot; ``shuffled`` permutes its labels once.
+        """Take the proxy data of the ``source`` slot; ``shuffled`` permutes its labels once.
 
         Raises:
-            UsageError: the proxy task has no class labels.
+            UsageError: the method's spec does not list the slot, or the proxy task has no class labels.
         """
-        name = context.config.source.name if context.config.source else ""
+        if context.source is None or context.config.source is None:
+            raise UsageError(f"method '{context.config.method.name}' asks for source data", hint="list 'source' in the slots of its MethodSpec")
+        name = context.config.source.name
         target = context.registry.component("task", name).target
         if not isinstance(target, Classes):
             raise UsageError(f"task '{name}' cannot be a source: its target is {type(target).__name__}, not Classes", hint="pare-bench list task")
-        split = context.source_splits().train
+        split = context.source.train
         if shuffled:
             order = stream(*context.words("shuffled source labels")).permutation(len(split))
             split = Split(split.inputs, split.targets[order], split.extras)

@@ -1,0 +1,94 @@
+"""ORCA: align the embedder to the source modality, then fine-tune (Shen et al., "Cross-Modal Fine-Tuning", ICML 2023)."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from pydantic import Field
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from pare_bench.source import Source
+from pare_bench.context import Context, NetworkPredictor
+from pare_bench.contracts.aligner import Aligner
+from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.task import Classes
+from pare_bench.errors import TrainingDivergedError
+from pare_bench.network import TransferNetwork, to_batch
+from pare_bench.seeds import stream, stream_seed
+from pare_bench.training import CurvePoint, History
+from pare_bench_baselines.fine_tuning import TargetObjective
+
+
+class Orca(Method):
+    """Build, align, refine.
+
+    Alignment, as published: an epoch visits the target classes in random order; each contributes P(class) * distance(features of at most
+    ``max_samples`` of its examples, source features); one optimiser step per epoch. Features are mean-pooled tokens.
+    """
+
+    class Params(Params):
+        """Parameters of ``orca``."""
+
+        align_epochs: int = Field(60, ge=0, description="published: 60 (NinaPro 100)")
+        max_samples: int = Field(64, ge=2, description="examples of a class in one distance; published: 64 to 512")
+        source_samples: int = Field(1000, ge=2, description="source examples to align to; published: 5000")
+        rate_factor: float = Field(10.0, gt=0, description="alignment learning rate over the fine-tuning rate where that is <= 1e-3, as published")
+        pseudo_classes: int = Field(10, ge=2, description="k-means classes of dense and multi-label targets")
+
+    params: Orca.Params
+
+    def fit(self, data: TrainData, context: Context) -> Predictor:
+        """Align the embedder, then train everything on the target loss."""
+        network = context.build_network(data)
+        source = Source.load(context)
+        if self.params.align_epochs and context.config.aligner is not None and context.config.aligner.name != "none":
+            self._align(network, data, source, context)
+        context.fit(TargetObjective(network, data.target), network, data)
+        return NetworkPredictor(network, context.device)
+
+    def _align(self, network: TransferNetwork, data: TrainData, source: Source, context: Context) -> None:
+        began = time.perf_counter()
+        features, labels = source.features(network.backbone, context.device, self.params.source_samples)
+        aligner: Aligner = context.build("aligner", source_features=features, source_labels=labels).to(context.device)
+        classes = pseudo_labels(data, self.params.pseudo_classes, stream_seed(*context.words("pseudo classes")))
+        rate = context.config.recipe.learning_rate
+        optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=rate * self.params.rate_factor if rate <= 1e-3 else rate)
+        history = History()
+        context.reporter.stage("align", self.params.align_epochs)
+        network.embedder.train()
+        for epoch in range(self.params.align_epochs):
+            total = 0.0
+            rng = stream(*context.words("align", epoch))
+            for label in rng.permutation(np.unique(classes)):
+                members = np.flatnonzero(classes == label)
+                chosen = rng.permutation(members)[: self.params.max_samples]
+                inputs = to_batch(data.train.take(chosen), context.device).inputs
+                # Gradients of the classes add up; freeing each graph at once keeps memory at one class.
+                loss: Tensor = aligner(network.embed(inputs).mean(1)) * (len(members) / len(classes))
+                loss.backward()
+                total += loss.item()
+            if not np.isfinite(total):
+                raise TrainingDivergedError(f"alignment distance became {total} in epoch {epoch + 1}", hint="lower method.rate_factor")
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            history.steps += 1
+            history.curve.append(CurvePoint(epoch + 1, epoch + 1, total, total))
+            context.reporter.advance(1, total)
+        history.best_epoch = self.params.align_epochs
+        history.seconds = time.perf_counter() - began
+        context.histories["align"] = history
+
+
+def pseudo_labels(data: TrainData, num: int, seed: int) -> np.ndarray:
+    """Return a class per training example [n]: its own, or a k-means cluster of its flattened target reduced to at most 32 principal components."""
+    targets = np.asarray(data.train.targets)
+    if isinstance(data.target, Classes):
+        return targets
+    flat = targets.reshape(len(targets), -1).astype(np.float32)
+    reduced = PCA(min(32, *flat.shape), random_state=seed % 2**32).fit_transform(flat)
+    return KMeans(min(num, len(flat)), n_init=1, random_state=seed % 2**32).fit_predict(reduced)

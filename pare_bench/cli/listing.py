@@ -1,0 +1,134 @@
+"""``pare-bench list``, ``show`` and ``plugins``: what there is, without importing torch."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pare_bench.cli import output
+
+
+class ListFormat(StrEnum):
+    """Formats of the listing verbs; by default a table on a terminal and Markdown elsewhere."""
+
+    TABLE = "table"
+    JSON = "json"
+    MD = "md"
+
+
+FormatOption = Annotated[ListFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")]
+
+
+def list_command(kind: Annotated[str | None, typer.Argument(help="suite, task, method, backbone, ...; all when left out.")] = None, format: FormatOption = None) -> None:  # noqa: A002
+    """List registered names."""
+    from pare_bench.registry import Registry
+
+    registry = Registry.from_environment()
+    kinds = (_singular(kind, registry.kinds()),) if kind else registry.kinds()
+    entries = [(each, registry.entry(each, name)) for each in kinds for name in registry.names(each)]
+    if format is ListFormat.JSON:
+        output.write_json([{"kind": each, "plugin": entry.plugin.name, **_plain(asdict(entry.spec))} for each, entry in entries])
+        return
+    _table(("kind", "name", "summary", "plugin"), [(each, entry.spec.name, entry.spec.summary, entry.plugin.name) for each, entry in entries], format)
+
+
+def show_command(
+    kind: Annotated[str, typer.Argument(help="For example method.")],
+    name: Annotated[str, typer.Argument(help="For example pare.")],
+    format: FormatOption = None,  # noqa: A002
+) -> None:
+    """Show one component: what it is, where it comes from, its parameters and the slots it uses."""
+    from pare_bench.registry import Registry
+
+    registry = Registry.from_environment()
+    entry = registry.entry(_singular(kind, registry.kinds()), name)
+    facts = {key: value for key, value in _plain(asdict(entry.spec)).items() if value is not None}
+    facts |= {"plugin": str(entry.plugin)}
+    parameters = _parameters(facts["target"]) if "target" in facts else []
+    if format is ListFormat.JSON:
+        output.write_json({**facts, "parameters": parameters})
+        return
+    rows = [(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for key, value in facts.items()]
+    _table(("field", "value"), rows, format)
+    if parameters:
+        output.write("")
+        _table(("parameter", "type", "default"), [(p["name"], p["type"], p["default"]) for p in parameters], format)
+
+
+def plugins_command(format: FormatOption = None) -> None:  # noqa: A002
+    """List the plugins that were found, the broken ones with their error."""
+    from pare_bench.plugins import load_plugins
+
+    infos = load_plugins().infos
+    if format is ListFormat.JSON:
+        output.write_json([asdict(info) for info in infos])
+        return
+    _table(("plugin", "module", "distribution", "version", "state"), [(i.name, i.module, i.distribution, i.version, i.error or "ok") for i in infos], format)
+
+
+def _singular(kind: str, kinds: tuple[str, ...]) -> str:
+    return kind[:-1] if kind not in kinds and kind[:-1] in kinds else kind
+
+
+def _plain(value: Any) -> Any:
+    return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]], chosen: ListFormat | None) -> None:
+    if chosen is ListFormat.MD or (chosen is None and not output.stdout_is_terminal()):
+        output.write(output.markdown_table(columns, rows))
+    else:
+        output.render(output.rich_table(columns, rows))
+
+
+def _parameters(target: str) -> list[dict[str, str]]:
+    """Read the fields of a component's nested ``Params`` from its source text, so that showing it imports neither it nor torch."""
+    module, _, class_name = target.partition(":")
+    return _fields(module, class_name, "Params")
+
+
+def _fields(module: str, class_name: str, nested: str) -> list[dict[str, str]]:
+    found = _find_class(module, class_name)
+    if found is None:
+        return []
+    tree, owner = found
+    inner = next((node for node in owner.body if isinstance(node, ast.ClassDef) and node.name == nested), None)
+    # Parameters that are inherited come first: from the base of Params itself, or from the base of the component.
+    bases = [ast.unparse(base) for base in (inner.bases if inner else owner.bases)]
+    fields: list[dict[str, str]] = []
+    for base in bases:
+        parent = base.removesuffix(f".{nested}")
+        if parent not in (nested, class_name) and "." not in parent:
+            fields += _fields(_module_of(tree, parent, module), parent, nested)
+    own = inner.body if inner else []
+    return fields + [_field(node) for node in own if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
+
+
+def _find_class(module: str, class_name: str) -> tuple[ast.Module, ast.ClassDef] | None:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    owner = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name), None)
+    return None if owner is None else (tree, owner)
+
+
+def _module_of(tree: ast.Module, name: str, here: str) -> str:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and any((alias.asname or alias.name) == name for alias in node.names):
+            return node.module
+    return here
+
+
+def _field(node: ast.AnnAssign) -> dict[str, str]:
+    value = node.value
+    if isinstance(value, ast.Call) and value.args:
+        value = value.args[0]
+    name = node.target.id if isinstance(node.target, ast.Name) else ""
+    return {"name": name, "type": ast.unparse(node.annotation), "default": ast.unparse(value) if value is not None else "required"}

@@ -1,0 +1,161 @@
+"""``pare-bench run``: from a command to records."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pare_bench.cli import output
+from pare_bench.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from pare_bench.campaign import Result
+    from pare_bench.config import RunConfig
+
+
+class RunFormat(StrEnum):
+    """Formats of the closing table."""
+
+    TABLE = "table"
+    JSON = "json"
+    MD = "md"
+
+
+def run_command(
+    method: Annotated[str, typer.Option("--method", "-m", help="Method: pare-bench list method.")],
+    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks of the suite (repeatable).")] = None,
+    preset: Annotated[str, typer.Option(help="cpu or smoke.")] = "cpu",
+    tier: Annotated[str, typer.Option(help="auto, generated or official data.")] = "auto",
+    track: Annotated[str, typer.Option(help="clean: validation carved from train, test opened once.")] = "clean",
+    seeds: Annotated[str, typer.Option(help="For example 0, 0-4 or 0,2,5.")] = "0",
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="Set any field, for example -o recipe.learning_rate=0.0005.")] = None,
+    executor: Annotated[str, typer.Option(help="How several runs are carried out: pare-bench list executor.")] = "local",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder of records and leaderboard.json.")] = Path("leaderboard"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and stop.")] = False,
+    format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
+) -> int:
+    """Run a method on a suite; runs that are already in the store are served from it."""
+    from pare_bench.registry import Registry
+    from pare_bench.resolution import Request, resolve
+    from pare_bench.store import Store
+
+    registry = Registry.from_environment()
+    if tier == "auto":
+        tier = "generated"
+        output.note("tier auto: this version reads no official files, so the data are generated")
+    request = Request(
+        method=method,
+        suite=suite,
+        tasks=tuple(task or ()),
+        preset=preset,
+        tier=tier,
+        track=track,
+        seeds=parse_seeds(seeds),
+        device=_device(device),
+        overrides=tuple(option or ()),
+    )
+    configs = resolve(registry, request)
+    registry.entry("executor", executor)
+    if dry_run:
+        _print_plan(configs, format)
+        return ExitCode.OK
+    store = Store(out)
+    store.check_writable()
+
+    from pare_bench.campaign import run_all
+    from pare_bench.cli.progress import progress_display
+
+    command = shlex.join(["pare-bench", *sys.argv[1:]])
+    with progress_display(len(configs)) as display:
+        results = run_all(registry, configs, store, display, command=command, executor=executor)
+    if display.interrupted:
+        output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
+    _print_results(results, format)
+    if display.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.SOME_RUNS_FAILED if any(result.record.status == "failed" for result in results) else ExitCode.OK
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds of ``0``, ``0-4`` or ``0,2,5-7``, each once, in order.
+
+    Raises:
+        UsageError: the text is none of these.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise UsageError(f"--seeds '{text}' is not a list of seeds", hint="write --seeds 0, --seeds 0-4 or --seeds 0,2,5")
+        seeds += range(int(first), int(last or first) + 1)
+    return tuple(dict.fromkeys(seeds))
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name != "cpu" and name != "cuda" and not (name.startswith("cuda:") and name[5:].isdecimal()):
+        raise UsageError(f"--device '{name}' is not a device", hint="use auto, cpu, cuda or cuda:N")
+    return name
+
+
+def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:
+    if chosen is RunFormat.JSON:
+        output.write_json([config.model_dump(mode="json") for config in configs])
+        return
+    columns = ("task", "method", "seed", "tier", "preset", "train examples", "epochs", "components")
+    rows = [
+        (
+            config.task.name,
+            config.method.name,
+            str(config.seed),
+            config.tier,
+            config.preset,
+            str(config.size.train) if config.size else "published",
+            str(config.budget.epochs),
+            " ".join(slot.name for slot in config.slots().values()),
+        )
+        for config in configs
+    ]
+    _print_table(columns, rows, chosen, title=f"{len(configs)} runs")
+
+
+def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
+    if chosen is RunFormat.JSON:
+        output.write_json([{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results])
+        return
+    columns = ("task", "seed", "status", "metric (lower is better)", "score", "floor", "seconds", "data", "record")
+    rows = []
+    for result in results:
+        record = result.record
+        scored = record.status == "ok" and record.floor is not None
+        rows.append(
+            (
+                record.task.name,
+                str(record.seed),
+                "served" if result.served else record.status,
+                record.primary.name if scored else record.reason or "",
+                f"{record.primary.value:.4f}" if scored else "-",
+                f"{record.floor:.4f}" if scored else "-",
+                f"{sum(record.seconds.values()):.1f}",
+                record.task.tier,
+                str(result.path),
+            )
+        )
+    _print_table(columns, rows, chosen, title=None)
+
+
+def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]], chosen: RunFormat | None, *, title: str | None) -> None:
+    if chosen is RunFormat.MD or (chosen is None and not output.stdout_is_terminal()):
+        output.write(output.markdown_table(columns, rows))
+    else:
+        output.render(output.rich_table(columns, rows, title=title, right=("score", "floor", "seconds", "seed")))

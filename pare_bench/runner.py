@@ -1,0 +1,228 @@
+"""One configuration to one record. Only this module opens the test split, once, after the model is final."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+
+from pare_bench.code_digest import CORE, code_digest, with_imports
+from pare_bench.config import SLOTS, RunConfig, run_identity
+from pare_bench.context import Context
+from pare_bench.contracts.method import TrainData
+from pare_bench.contracts.task import SPLIT_NAMES, Split, Task
+from pare_bench.datasets.cache import Data, generated_data
+from pare_bench.errors import DataMissingError, EnvironmentFault, PareBenchError, TrainingDivergedError
+from pare_bench.floor import ConstantPredictor
+from pare_bench.memory import PeakMemory
+from pare_bench.progress import Reporter
+from pare_bench.records import ComponentRecord, CurveRecord, EnvironmentRecord, MetricRecord, RunRecord, TaskRecord, TrainingRecord
+from pare_bench.registry import Registry
+from pare_bench.training import History
+
+_LIBRARIES = ("torch", "timm", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "POT")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose data are there and whose identity is known, before any training."""
+
+    config: RunConfig
+    task: Task
+    data: Data
+    source: Data | None
+    run_id: str
+    code_sha256: str
+    seconds: float
+
+
+def prepare(registry: Registry, config: RunConfig) -> Prepared:
+    """Load or make the data of a run and work out its identity.
+
+    Raises:
+        DataMissingError: the official files are not there.
+    """
+    began = time.perf_counter()
+    task: Task = registry.build("task", config.task.name, config.task.params)
+    if config.tier == "official" or config.size is None:
+        raise DataMissingError(f"task '{task.name}' has no reader for official files in this version", hint="use --tier generated")
+    data = generated_data(task, config.data_seed, config.size.task_size())
+    source = _source_data(registry, config)
+    weights = registry.component("backbone", config.backbone.name).weights_digest(registry.params("backbone", config.backbone.name, config.backbone.params)) if config.backbone else ""
+    code = code_digest(with_imports([*CORE, *_component_modules(registry, config)]))
+    data_digests = " ".join([data.sha256, source.sha256 if source else "", weights])
+    return Prepared(config, task, data, source, run_identity(config, code, data_digests), code, time.perf_counter() - began)
+
+
+def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str) -> RunRecord:
+    """Train, predict, score; a failure becomes a failed record. Ctrl-C is not a failure and passes through."""
+    config = prepared.config
+    registry.plugins.notify("pare_bench_run_started", config=config, run_id=prepared.run_id)
+    measured = _Measured(started=datetime.now(UTC), seconds={"prepare": prepared.seconds})
+    outcome: dict[str, Any] = {}
+    try:
+        with PeakMemory() as memory:
+            outcome = _fit_and_score(registry, prepared, reporter, measured)
+        outcome["peak_memory_mb"] = memory.megabytes
+    except TrainingDivergedError as error:
+        outcome = {"status": "failed", "reason": str(error)}
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        outcome = {"status": "failed", "reason": f"out of memory: {error}"}
+    except PareBenchError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a method does wrong must end in a record, not take the other runs along
+        outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        measured.traceback = error
+    record = _record(registry, prepared, measured, outcome, command)
+    if measured.traceback is not None:
+        reporter.stage("failed")
+        sys.excepthook(type(measured.traceback), measured.traceback, measured.traceback.__traceback__)
+    return record
+
+
+@dataclass
+class _Measured:
+    started: datetime
+    seconds: dict[str, float]
+    traceback: BaseException | None = None
+
+
+def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, measured: _Measured) -> dict[str, Any]:
+    config, task, splits = prepared.config, prepared.task, prepared.data.splits
+    data = TrainData(task.name, task.inputs, task.target, task.metrics, splits.train, splits.val)
+    method = registry.build("method", config.method.name, config.method.params)
+    reason = method.skip_reason(data)
+    if reason is not None:
+        return {"status": "skipped", "reason": reason}
+    context = Context(
+        config=config,
+        registry=registry,
+        reporter=reporter,
+        accelerator=build_accelerator(config),
+        source=prepared.source.splits if prepared.source else None,
+        augment=_augmentation(task),
+    )
+    began = time.perf_counter()
+    predictor = method.fit(data, context)
+    fitted = time.perf_counter()
+    reporter.stage("evaluate")
+    outputs = np.asarray(predictor.predict(splits.test.inputs), dtype=np.float32)
+    if not np.isfinite(outputs).all():
+        raise TrainingDivergedError("predictions on the test split are not finite", hint="lower recipe.learning_rate")
+    metrics = tuple(_score(task, outputs, splits.test, position) for position in range(len(task.metrics)))
+    floor = ConstantPredictor(task.target, splits.train).predict(splits.test.inputs)
+    stages = {name: history.seconds for name, history in context.histories.items()}
+    measured.seconds |= stages | {"build": fitted - began - sum(stages.values()), "evaluate": time.perf_counter() - fitted}
+    trained = context.histories.get("train")
+    return {
+        "status": "ok",
+        "metrics": metrics,
+        "floor": task.metrics[0].compute(floor, splits.test),
+        "training": {name: _training_record(history) for name, history in context.histories.items()},
+        "predictions_sha256": hashlib.sha256(np.ascontiguousarray(outputs).data).hexdigest(),
+        "parameters_total": predictor.parameters_total,
+        "parameters_trained": predictor.parameters_trained,
+        "samples_per_second": trained.examples / trained.seconds if trained else None,
+    }
+
+
+def build_accelerator(config: RunConfig) -> Accelerator:
+    """Return the accelerator for a run's device and precision.
+
+    Raises:
+        EnvironmentFault: the device is not there.
+    """
+    device = torch.device(config.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault(f"device '{config.device}' is not available on this machine", hint="use --device cpu")
+    # accelerate keeps one process-wide state; runs with different devices or precisions follow each other in one process.
+    AcceleratorState._reset_state()  # noqa: SLF001 - accelerate offers no public way
+    PartialState._reset_state()  # noqa: SLF001
+    precision = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[config.precision]
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+
+
+def _source_data(registry: Registry, config: RunConfig) -> Data | None:
+    if config.source is None or config.source_size is None:
+        return None
+    return generated_data(registry.build("task", config.source.name, config.source.params), config.data_seed, config.source_size.task_size())
+
+
+def _augmentation(task: Task) -> Callable[[Split, np.random.Generator], Split]:
+    def augment(split: Split, rng: np.random.Generator) -> Split:
+        inputs, targets = task.augment(split.inputs, split.targets, rng)
+        return Split(inputs, targets, split.extras)
+
+    return augment
+
+
+def _score(task: Task, outputs: np.ndarray, test: Split, position: int) -> MetricRecord:
+    metric = task.metrics[position]
+    return MetricRecord(name=metric.name, value=metric.compute(outputs, test), direction=metric.direction, primary=position == 0)
+
+
+def _training_record(history: History) -> TrainingRecord:
+    curve = tuple(CurveRecord(**asdict(point)) for point in history.curve)
+    return TrainingRecord(curve=curve, best_epoch=history.best_epoch, steps=history.steps, stopped=history.stopped)
+
+
+def _component_modules(registry: Registry, config: RunConfig) -> list[str]:
+    named = [("method", config.method.name), ("task", config.task.name), *((SLOTS[slot], chosen.name) for slot, chosen in config.slots().items())]
+    return [registry.spec(kind, name).target.partition(":")[0] for kind, name in named]
+
+
+def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome: dict[str, Any], command: str) -> RunRecord:
+    config, task, splits = prepared.config, prepared.task, prepared.data.splits
+
+    def component(kind: str, name: str, params: dict[str, Any]) -> ComponentRecord:
+        plugin = registry.entry(kind, name).plugin
+        return ComponentRecord(name=name, params=params, plugin=plugin.name, distribution=plugin.distribution, version=plugin.version)
+
+    return RunRecord(
+        run_id=prepared.run_id,
+        suite=config.suite,
+        task=TaskRecord(
+            name=task.name,
+            version=task.version,
+            tier=config.tier,
+            data_sha256=prepared.data.sha256,
+            sizes={name: len(getattr(splits, name)) for name in SPLIT_NAMES},
+            real=task.real,
+        ),
+        method=component("method", config.method.name, config.method.params),
+        slots={slot: component(SLOTS[slot], chosen.name, chosen.params) for slot, chosen in config.slots().items()},
+        track=config.track,
+        preset=config.preset,
+        seed=config.seed,
+        seconds={name: round(value, 3) for name, value in measured.seconds.items()},
+        environment=_environment(config),
+        started=measured.started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        config=config,
+        code_sha256=prepared.code_sha256,
+        **outcome,
+    )
+
+
+def _environment(config: RunConfig) -> EnvironmentRecord:
+    device = torch.cuda.get_device_name() if config.device.startswith("cuda") else platform.processor() or platform.machine()
+    return EnvironmentRecord(
+        pare_bench=importlib.metadata.version("pare-bench"),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        threads=torch.get_num_threads(),
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
+    )
