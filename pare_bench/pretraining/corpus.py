@@ -36,19 +36,22 @@ CHAPTERS = (
 
 _MODULES_BY_CHAPTER = (
     "string re sre_compile sre_constants sre_parse difflib textwrap unicodedata stringprep rlcompleter struct codecs encodings",
-    "datetime _pydatetime _strptime zoneinfo calendar collections _collections_abc heapq bisect weakref _weakrefset types copy pprint reprlib enum graphlib",
+    "datetime _pydatetime _strptime zoneinfo calendar collections _collections_abc heapq bisect weakref _weakrefset types "
+    "copy pprint reprlib enum graphlib",
     "numbers decimal _pydecimal fractions random statistics functools operator",
     "pathlib posixpath ntpath genericpath fileinput stat filecmp tempfile glob fnmatch linecache shutil",
     "pickle pickletools copyreg shelve dbm sqlite3 gzip bz2 lzma _compression zipfile tarfile csv configparser tomllib netrc xdrlib plistlib",
-    "os io _pyio logging platform ctypes getpass curses argparse optparse getopt threading _threading_local multiprocessing concurrent subprocess sched queue",
+    "os io _pyio logging platform ctypes getpass curses argparse optparse getopt threading _threading_local multiprocessing "
+    "concurrent subprocess sched queue",
     "asyncio socket ssl selectors signal asyncore asynchat",
-    "email json mailbox mailcap mimetypes base64 quopri uu html xml webbrowser cgi cgitb wsgiref urllib http ftplib poplib imaplib nntplib smtplib smtpd telnetlib "
-    "uuid socketserver xmlrpc ipaddress",
+    "email json mailbox mailcap mimetypes base64 quopri uu html xml webbrowser cgi cgitb wsgiref urllib http ftplib poplib imaplib nntplib "
+    "smtplib smtpd telnetlib uuid socketserver xmlrpc ipaddress",
 )
 CHAPTER_OF = {module: chapter for chapter, modules in enumerate(_MODULES_BY_CHAPTER) for module in modules.split()}
 """Index into ``CHAPTERS`` of each top-level module that its reference treats in one of them."""
 
-_SKIPPED_FOLDERS = {"test", "tests", "idle_test", "site-packages", "turtledemo", "lib2to3", "idlelib", "__pycache__", "_vendor", "testing", "externals"}
+_SKIPPED_FOLDERS = {"test", "tests", "testing", "idle_test", "idlelib", "turtledemo", "lib2to3", "site-packages"}
+_SKIPPED_FOLDERS |= {"_vendor", "externals", "__pycache__"}
 _DOC_CALLS = {"add_newdoc", "add_docstr", "_add_docstr", "add_docstr_all", "add_newdoc_for_scalar_type"}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -71,6 +74,7 @@ def standard_library_root() -> Path:
 
     Raises:
         DataMissingError: this interpreter keeps no source files there (a zipped or byte-compiled distribution).
+
     """
     root = Path(sysconfig.get_paths()["stdlib"])
     if not (root / "argparse.py").is_file():
@@ -83,6 +87,7 @@ def package_root(name: str) -> Path:
 
     Raises:
         DataMissingError: the package is not installed.
+
     """
     found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
@@ -114,6 +119,7 @@ def corpus(packages: tuple[str, ...] = PACKAGES) -> list[Document]:
 
     Raises:
         DataMissingError: a package or the standard library's sources are missing.
+
     """
     documents = standard_library_documents() + topic_documents()
     for name in packages:

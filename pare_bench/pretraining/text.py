@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -49,12 +48,13 @@ class Recipe:
     batch: int = 32
     length: int = 64
     masked_share: float = 0.15
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     warmup_steps: int = 400
     cooldown_steps: int = 2000
     weight_decay: float = 0.01
     clip: float = 1.0
     held_out_one_in: int = 50
+    precision: str = "bfloat16"
 
 
 def train_tokenizer(texts: list[str], vocabulary: int = 4096) -> Tokenizer:
@@ -129,7 +129,7 @@ def batch_loss(model: RobertaForMaskedLM, ids: Tensor, recipe: Recipe, step: int
     free = model.config.max_position_embeddings - PAD - 1 - recipe.length
     moved = torch.rand(len(ids), generator=generator) < 0.5
     offsets = torch.randint(0, free + 1, (len(ids),), generator=generator) * moved
-    return nn.functional.cross_entropy(masked_logits(model, corrupted, chosen, offsets), ids[chosen])
+    return nn.functional.cross_entropy(masked_logits(model, corrupted, chosen, offsets).float(), ids[chosen])
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -159,10 +159,24 @@ def evaluate(model: RobertaForMaskedLM, ids: NDArray[np.int64], recipe: Recipe) 
     return {"held_out_loss": loss / total, "held_out_accuracy": right / total, "commonest_token_accuracy": float(counts.max()) / total}
 
 
+def sinusoids(places: int, width: int) -> Tensor:
+    """Return ``[places width]`` sines and cosines of geometrically spaced wavelengths (Vaswani et al. 2017, section 3.5).
+
+    As initial position embeddings they make "the token before" the same linear map at every place, which drawn ones have to learn 512 times.
+    """
+    wavelength = 10000.0 ** (torch.arange(0, width, 2) / width)
+    angle = torch.arange(places)[:, None] / wavelength
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).reshape(places, width)
+
+
 def build(recipe: Recipe) -> tuple[RobertaForMaskedLM, torch.optim.AdamW]:
     """Return the untrained network and its optimiser (no decay on biases and norms)."""
     torch.manual_seed(stream_seed("nano_text", recipe.seed, "initial weights"))
     model = RobertaForMaskedLM(nano_text_config())
+    model.set_attn_implementation("eager")  # on a processor faster than the fused kernel at this width
+    with torch.no_grad():
+        places = model.roberta.embeddings.position_embeddings.weight
+        places.copy_(sinusoids(*places.shape) * model.config.initializer_range * math.sqrt(2))
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
@@ -174,6 +188,7 @@ def export(model: RobertaForMaskedLM, tokenizer: Tokenizer, recipe: Recipe, fact
     out.mkdir(parents=True, exist_ok=True)
     state = {name: weight.detach().half().contiguous() for name, weight in model.roberta.state_dict().items() if weight.is_floating_point()}
     save_file(state, out / (WEIGHTS + ".part"))
+    (out / (WEIGHTS + ".part")).chmod(0o644)
     (out / (TOKENIZER + ".part")).write_text(tokenizer.to_str() + "\n", encoding="utf-8")
     card = {
         "name": "nano_text",
@@ -186,10 +201,18 @@ def export(model: RobertaForMaskedLM, tokenizer: Tokenizer, recipe: Recipe, fact
     }
     (out / (CARD + ".part")).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for name in (TOKENIZER, WEIGHTS, CARD):
-        os.replace(out / (name + ".part"), out / name)
+        (out / (name + ".part")).replace(out / name)
 
 
-_ARCHITECTURE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "layer_norm_eps")
+_ARCHITECTURE = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "layer_norm_eps",
+)
 
 
 def _versions() -> dict[str, str]:
@@ -204,7 +227,7 @@ def _sha256(path: Path) -> str:
 
 def _save_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
     torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "recipe": asdict(recipe), "step": step}, path.with_suffix(".part"))
-    os.replace(path.with_suffix(".part"), path)
+    path.with_suffix(".part").replace(path)
 
 
 def _continues(saved: dict[str, Any], recipe: Recipe) -> bool:
@@ -244,7 +267,8 @@ def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 2
             break
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
-        loss = batch_loss(model, rows, recipe, step)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = batch_loss(model, rows, recipe, step)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from pathlib import Path
+from typing import Self
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,7 +12,6 @@ from pydantic import Field
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel, RobertaConfig
 
-from pare_bench.builtin.backbones.weights import load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError
@@ -73,6 +73,7 @@ class TextEncoder(backbone.Backbone, ABC):
 
         Raises:
             UsageError: there are more tokens than the backbone has positions.
+
         """
         self._check_length(tokens.shape[1])
         return self.model.encoder(tokens).last_hidden_state
@@ -82,6 +83,7 @@ class TextEncoder(backbone.Backbone, ABC):
 
         Raises:
             UsageError: there are more tokens than positions, or an id is outside the vocabulary.
+
         """
         self._check_length(inputs.shape[1])
         vocabulary = self.model.config.vocab_size
@@ -107,7 +109,7 @@ class TextEncoder(backbone.Backbone, ABC):
         """Replace every weight by a fresh draw of the architecture's initial distribution, from torch's default generator."""
         self.model.load_state_dict(_random_model(self.model.config).state_dict())
 
-    def train(self, mode: bool = True) -> TextEncoder:
+    def train(self, mode: bool = True) -> Self:
         """Set the mode of the layers; the embedding layer stays in evaluation mode, because source tokens must not be noisy."""
         super().train(mode)
         self.model.embeddings.eval()
@@ -133,17 +135,20 @@ class NanoText(TextEncoder):
         Raises:
             DataMissingError: the bundled weights are not in this installation.
             IntegrityError: the bundled weights are not what their card says.
+
         """
-        self_params = params if params is not None else self.Params()
-        config = nano_text_config(self_params.dropout)
-        if self_params.pretrained:
+        chosen = params if params is not None else self.Params()
+        config = nano_text_config(chosen.dropout)
+        if chosen.pretrained:
             with torch.random.fork_rng(devices=[]):  # the draws are overwritten, so they must not move the run's stream
                 model = _random_model(config)
+            from pare_bench.builtin.backbones.weights import load_bundled
+
             model.load_state_dict(load_bundled("nano_text"))
         else:
             model = _random_model(config)
         super().__init__(model)
-        self.params = self_params
+        self.params = chosen
 
 
 class HuggingFaceText(TextEncoder):
@@ -168,18 +173,20 @@ class HuggingFaceText(TextEncoder):
             DataMissingError: configuration or safetensors weights are neither on this machine nor to be had from the hub.
             IntegrityError: the weights found lack a part of the network.
             UsageError: the model is not BERT- or RoBERTa-like.
+
         """
-        self_params = params if params is not None else self.Params()
-        config = _load_config(self_params)
+        chosen = params if params is not None else self.Params()
+        config = _load_config(chosen)
         if config.model_type not in SUPPORTED_TYPES:
             known = ", ".join(SUPPORTED_TYPES)
-            raise UsageError(f"model '{self_params.model}' is of type '{config.model_type}'; known: {known}", hint="choose a BERT- or RoBERTa-like encoder")
+            message = f"model '{chosen.model}' is of type '{config.model_type}'; known: {known}"
+            raise UsageError(message, hint="choose a BERT- or RoBERTa-like encoder")
         config.is_decoder = False
         config.add_cross_attention = False
-        if self_params.dropout is not None:
-            config.hidden_dropout_prob = config.attention_probs_dropout_prob = self_params.dropout
-        super().__init__(_load_model(self_params, config) if self_params.pretrained else _random_model(config))
-        self.params = self_params
+        if chosen.dropout is not None:
+            config.hidden_dropout_prob = config.attention_probs_dropout_prob = chosen.dropout
+        super().__init__(_load_model(chosen, config) if chosen.pretrained else _random_model(config))
+        self.params = chosen
 
 
 def _random_model(config: PreTrainedConfig) -> PreTrainedModel:

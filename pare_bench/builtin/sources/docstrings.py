@@ -1,4 +1,4 @@
-"""Proxy task of the language modality: which chapter of the standard library's reference does a piece of documentation belong to?
+"""Proxy task of the language modality: to which chapter of the standard library's reference does a piece of documentation belong.
 
 The text is read at run time from the running Python's own standard library (parsed, never imported), so it is real English prose that every
 machine holds and that nobody has to ship. Its bytes therefore depend on the Python version; ``Docstrings.source_note`` names it.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,7 @@ class Docstrings(Task):
 
         tokenizer: str = "nano_text"
 
+    params: Docstrings.Params
     name = "docstrings"
     version = 1
     inputs = InputShape(1, (32,))
@@ -58,6 +61,7 @@ class Docstrings(Task):
 
         Raises:
             DataMissingError: this Python has no standard-library sources, the tokenizer is not here, or there are fewer windows than asked for.
+
         """
         encode = _encoder(self.params.tokenizer)
         pools = _windows(without_repeats(standard_library_documents(chapters_only=True)), encode, self.inputs.grid[0])
@@ -91,6 +95,7 @@ def bundled_tokenizer() -> Tokenizer:
     Raises:
         DataMissingError: it is not in this installation.
         IntegrityError: its digest is not the one on the model card.
+
     """
     folder = files("pare_bench") / "data" / "weights"
     try:
@@ -103,9 +108,51 @@ def bundled_tokenizer() -> Tokenizer:
     return Tokenizer.from_str(text.decode())
 
 
-class _encoder:  # noqa: N801
-    pass
+@dataclass(frozen=True)
+class _Encoder:
+    """A tokenizer reduced to what windows need: ids of each sentence without specials, and the ids that open and close a window."""
+
+    encode: Callable[[list[str]], list[list[int]]]
+    opening: int
+    closing: int
 
 
-def _windows(documents: list[Document], encode: Any, length: int) -> dict[str, list[NDArray[np.int64]]]:
-    pass
+def _encoder(name: str) -> _Encoder:
+    if name == "nano_text":
+        bundled = bundled_tokenizer()
+        vocabulary = bundled.get_vocab()
+        return _Encoder(lambda texts: [encoding.ids for encoding in bundled.encode_batch(texts)], vocabulary["<s>"], vocabulary["</s>"])
+    from transformers import AutoTokenizer
+
+    try:
+        loaded = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise DataMissingError(
+            f"no tokenizer '{name}' on this machine or the hub", hint=f"where there is network run: hf download {name}; or give a local folder"
+        ) from error
+    if loaded.cls_token_id is None or loaded.sep_token_id is None:
+        raise UsageError(f"tokenizer '{name}' has no opening and closing token", hint="choose the tokenizer of a BERT- or RoBERTa-like encoder")
+    return _Encoder(lambda texts: loaded(texts, add_special_tokens=False)["input_ids"], loaded.cls_token_id, loaded.sep_token_id)
+
+
+def _windows(documents: list[Document], encoder: _Encoder, length: int) -> dict[str, list[NDArray[np.int64]]]:
+    """Return for each split and chapter all windows ``[n length]``, in order of the text."""
+    found: dict[str, list[list[NDArray[np.int64]]]] = {name: [[] for _ in CHAPTERS] for name in SPLIT_NAMES}
+    for module, group in groupby(documents, key=lambda document: document.module):
+        parts: dict[str, list[str]] = {name: [] for name in SPLIT_NAMES}
+        for document in group:
+            # The leading blank makes a tokenizer treat the first word of a sentence like any other.
+            parts[split_of(document)] += [f" {sentence}" for sentence in document.sentences]
+        for name, texts in parts.items():
+            if texts:
+                found[name][CHAPTER_OF[module.partition(".")[0]]].append(_module_windows(encoder.encode(texts), encoder, length))
+    return {name: [np.concatenate([np.empty((0, length), np.int64), *chapter]) for chapter in chapters] for name, chapters in found.items()}
+
+
+def _module_windows(encoded: list[list[int]], encoder: _Encoder, length: int) -> NDArray[np.int64]:
+    body = length - 2
+    ids = np.concatenate([np.array(sentence, np.int64) for sentence in encoded])
+    starts = np.cumsum([0] + [len(sentence) for sentence in encoded[:-1]])
+    starts = starts[starts + body <= len(ids)]
+    rows = ids[starts[:, None] + np.arange(body)]
+    return np.pad(rows, ((0, 0), (1, 1)), constant_values=((0, 0), (encoder.opening, encoder.closing)))
