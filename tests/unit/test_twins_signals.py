@@ -12,12 +12,13 @@ from scipy.integrate import solve_ivp
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from pare_bench.builtin.suites.nas360.ecg import Ecg, recording_f1_error
+from pare_bench.builtin.suites.nas360.ninapro import Ninapro
 from pare_bench.builtin.suites.nas360.satellite import Satellite
 from pare_bench.contracts.task import Classes, SimulatedTask, Split, TaskSize
 from pare_bench.datasets.generate import generate_splits, simulate_chunk
-from pare_bench.simulators import ecg, phenology
+from pare_bench.simulators import ecg, emg, phenology
 
-TASKS = (Satellite, Ecg)
+TASKS = (Satellite, Ecg, Ninapro)
 
 
 def digest(split: Split) -> str:
@@ -233,3 +234,63 @@ def test_an_independent_detector_finds_the_beats() -> None:
     expected = beats.times[(beats.times > 0.5) & (beats.times < 29.5)]
     assert np.abs(expected[:, None] - times[None, :]).min(axis=1).max() < 0.05
     assert len(times) == pytest.approx(len(expected), abs=2)
+
+
+# NinaPro
+
+
+def test_recruitment_and_rate_coding_follow_the_pool_model() -> None:
+    rates = emg.firing_rate(np.linspace(0, 1, 101))
+    recruited = (rates > 0).sum(axis=1)
+    assert recruited[0] == 0
+    assert (np.diff(recruited) >= 0).all()
+    assert recruited[70] == emg.UNITS > recruited[60]
+    # Small units first, half of the pool below a fifth of full excitation; all start at the minimal rate and saturate below the peak.
+    assert recruited[20] >= emg.UNITS / 2
+    assert rates[rates > 0].min() == pytest.approx(8.0, abs=0.7)
+    assert rates.max() == 40.0
+    assert emg.SIZES[-1] / emg.SIZES[0] == pytest.approx(60 ** (1 - 1 / emg.UNITS))
+
+
+def test_spike_trains_fire_at_their_rate_with_a_fifth_of_spread() -> None:
+    rates = np.repeat(np.array([[10.0], [25.0]]), 200, axis=0) * np.ones((1, 4000))
+    trains = emg.spike_trains(rates, np.random.default_rng(1))
+    for rate, rows in ((10.0, trains[:200]), (25.0, trains[200:])):
+        assert rows.sum(axis=1).mean() / 4.0 == pytest.approx(rate, rel=0.03)
+        intervals = np.concatenate([np.diff(np.flatnonzero(row)) for row in rows]) / 1000
+        assert intervals.mean() == pytest.approx(1 / rate, rel=0.03)
+        assert intervals.std() / intervals.mean() == pytest.approx(0.2, rel=0.1)
+    # A rate that starts in the middle gives no spike before.
+    step = np.concatenate([np.zeros((50, 1000)), np.full((50, 1000), 30.0)], axis=1)
+    late = emg.spike_trains(step, np.random.default_rng(2))
+    assert late[:, :1000].sum() == 0 < late[:, 1000:].sum()
+
+
+def test_crosstalk_falls_with_distance_and_turns_with_the_armband() -> None:
+    near = emg.weights_of(np.zeros(1), np.array([0.8]), emg.electrode_angles())[0]
+    order = np.argsort(np.abs(np.angle(np.exp(1j * emg.electrode_angles()))))
+    assert (np.diff(near[order]) <= 1e-12).all()
+    assert near.min() > 0
+    turned = emg.weights_of(np.array([np.deg2rad(45.0)]), np.array([0.8]), emg.electrode_angles(shift_deg=45.0))[0]
+    np.testing.assert_allclose(turned, near, atol=1e-12)
+    deep = emg.weights_of(np.zeros(1), np.array([0.4]), emg.electrode_angles())[0]
+    assert deep.max() / deep.min() < near.max() / near.min()
+
+
+def test_windows_are_band_limited_and_follow_the_muscles() -> None:
+    rng = np.random.default_rng(8)
+    names = list(emg.GESTURES)
+    flexion, extension, rest = (names.index(name) for name in ("wrist flexion", "wrist extension", "rest"))
+    labels = np.repeat([flexion, extension, rest], 30)
+    windows = np.concatenate([emg.simulate_trials(labels, emg.draw_subject(rng), rng) for _ in range(4)])
+    labels = np.tile(labels, 4)
+    power = [np.mean(windows[labels == label] ** 2, axis=(0, 2)) for label in (flexion, extension, rest)]
+    ring = np.rad2deg(emg.electrode_angles()) % 360
+    palmar, dorsal = (ring > 45) & (ring < 180), (ring > 210) & (ring < 350)
+    assert power[0][palmar].mean() > 2 * power[0][dorsal].mean()
+    assert power[1][dorsal].mean() > 2 * power[1][palmar].mean()
+    assert power[2].max() < 0.2 * min(power[0].max(), power[1].max())
+    spectrum = np.mean(np.abs(np.fft.rfft(windows * np.hanning(52), axis=-1)) ** 2, axis=(0, 1))
+    frequencies = np.fft.rfftfreq(52, 1 / emg.OUTPUT_HZ)
+    assert spectrum[frequencies < 4].sum() < 0.05 * spectrum.sum()
+    assert 20 < (frequencies * spectrum).sum() / spectrum.sum() < 90
