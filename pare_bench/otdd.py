@@ -203,7 +203,8 @@ def exact_distance(first: _Cloud, second: _Cloud) -> Tensor:
     plan, log = ot.emd([], [], cost.detach().cpu().numpy(), numItermax=PIVOT_LIMIT, log=True, center_dual=False)
     if log["warning"] is not None:
         raise RuntimeError(f"exact transport between {cost.shape[0]} and {cost.shape[1]} points did not finish: {log['warning']}")
-    return (torch.from_numpy(plan).to(cost) * cost).sum()
+    distance: Tensor = (torch.from_numpy(plan).to(cost) * cost).sum()
+    return distance
 
 
 def gaussian_distance(first: _Cloud, second: _Cloud) -> Tensor:
@@ -218,8 +219,9 @@ def gaussian_distance(first: _Cloud, second: _Cloud) -> Tensor:
     left, singular, right = torch.linalg.svd(cross.detach(), full_matrices=False)
     kept = (singular > singular[0] * max(cross.shape) * torch.finfo(cross.dtype).eps).to(cross)
     fidelity = (((left * kept) @ right) * cross).sum()
-    bures = first.root.square().sum() + second.root.square().sum() - 2 * fidelity
-    return (first.mean - second.mean).square().sum() + bures
+    bures: Tensor = first.root.square().sum() + second.root.square().sum() - 2 * fidelity
+    distance: Tensor = (first.mean - second.mean).square().sum() + bures
+    return distance
 
 
 def _check(features: Tensor, labels: Tensor) -> None:
@@ -298,7 +300,7 @@ def _transport(cost: Tensor, epsilon: float, tolerance: float, max_iterations: i
                 value, plan = _semi_dual(cost, potential, level)
                 continue
             step = _newton_step(plan, gap, level, damping * min(error, 1.0))
-            share = _accepted_share(cost, potential, step, gap, value, level)
+            share = _accepted_share(cost, potential, step, gap, value=value, epsilon=level)
             damping = max(damping / 10, 1e-6) if share == 1.0 else damping * 10
             if share > 0:
                 potential = potential + share * step
@@ -331,7 +333,7 @@ def _newton_step(plan: Tensor, gap: Tensor, epsilon: float, damping: float) -> T
     return step
 
 
-def _accepted_share(cost: Tensor, potential: Tensor, step: Tensor, gap: Tensor, value: Tensor, epsilon: float) -> float:
+def _accepted_share(cost: Tensor, potential: Tensor, step: Tensor, gap: Tensor, *, value: Tensor, epsilon: float) -> float:
     """Return the first of 1, 1/2, 1/4, 1/8 of the step that raises D enough (Armijo); 0.0 when none does."""
     slope = float(gap @ step)
     # Close to the optimum the rise drowns in the rounding of D.
