@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from pare_bench.contracts.task import SPLIT_NAMES, SimulatedTask, Split, Splits, TaskSize
 from pare_bench.seeds import stream
@@ -24,10 +23,9 @@ def generate_splits(task: SimulatedTask, seed: int, size: TaskSize, workers: int
     if workers <= 1:
         chunks = [simulate_chunk(task, seed, name, index) for name, index in jobs]
     else:
-        # spawn, not fork: the parent may already run torch's threads, which do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            chunks = list(pool.map(simulate_chunk, *zip(*[(task, seed, name, index) for name, index in jobs], strict=True)))
+        # joblib's fresh processes, not a fork (the parent may already run torch's threads, which do not survive one) and not the standard
+        # library's spawn (it runs the caller's main module again, which breaks scripts without a guard).
+        chunks = Parallel(n_jobs=workers)(delayed(simulate_chunk)(task, seed, name, index) for name, index in jobs)
     return Splits(**{name: _join([chunk for (owner, _), chunk in zip(jobs, chunks, strict=True) if owner == name], counts[name]) for name in SPLIT_NAMES})
 
 
