@@ -12,13 +12,14 @@ from scipy.integrate import solve_ivp
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from pare_bench.builtin.suites.nas360.ecg import Ecg, recording_f1_error
+from pare_bench.builtin.suites.nas360.fsd50k import Fsd50k, clip_map_error
 from pare_bench.builtin.suites.nas360.ninapro import Ninapro
 from pare_bench.builtin.suites.nas360.satellite import Satellite
 from pare_bench.contracts.task import Classes, SimulatedTask, Split, TaskSize
 from pare_bench.datasets.generate import generate_splits, simulate_chunk
-from pare_bench.simulators import ecg, emg, phenology
+from pare_bench.simulators import audio, ecg, emg, mel, phenology
 
-TASKS = (Satellite, Ecg, Ninapro)
+TASKS = (Satellite, Ecg, Ninapro, Fsd50k)
 
 
 def digest(split: Split) -> str:
@@ -294,3 +295,118 @@ def test_windows_are_band_limited_and_follow_the_muscles() -> None:
     frequencies = np.fft.rfftfreq(52, 1 / emg.OUTPUT_HZ)
     assert spectrum[frequencies < 4].sum() < 0.05 * spectrum.sum()
     assert 20 < (frequencies * spectrum).sum() / spectrum.sum() < 90
+
+
+# FSD50K
+
+
+def direct_features(sound: np.ndarray) -> np.ndarray:
+    """The published pipeline by definition, in float64: explicit Fourier sums, one triangle at a time."""
+    padded = np.concatenate([sound[960:0:-1], sound, sound[-2:-962:-1]]).astype(np.float64)
+    window = np.zeros(1920)
+    window[629 : 629 + 661] = np.sin(np.pi * np.arange(661) / 661) ** 2
+    frames = np.array([padded[220 * frame : 220 * frame + 1920] * window for frame in range(101)])
+    fourier = np.exp(-2j * np.pi * np.outer(np.arange(1920), np.arange(961)) / 1920)
+    power = np.abs(frames @ fourier) ** 2
+    bins = np.arange(961) * 11025 / 960
+    mels = np.linspace(0, 2595 * np.log10(1 + 11025 / 700), 98)
+    corners = 700 * (10 ** (mels / 2595) - 1)
+    bands = np.array([power @ np.interp(bins, corners[band : band + 3], [0, 1, 0]) for band in range(96)])
+    decibels = 10 * np.log10(np.maximum(bands, 1e-10))
+    decibels = np.maximum(decibels, decibels.max() - 80) + 75
+    return np.concatenate([decibels - decibels.mean(), np.zeros((96, 1))], axis=1)
+
+
+def test_features_are_the_published_pipeline() -> None:
+    sound, _ = audio.draw_clip(np.random.default_rng(3))
+    found = mel.features(sound[:22050])
+    assert found.shape == (96, 102)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, direct_features(sound[:22050]), atol=2e-3)
+    # Loud sound then silence: the floor lies 80 dB below the maximum.
+    gated = np.where(np.arange(22050) < 9000, sound[:22050], 0).astype(np.float32)
+    assert np.ptp(mel.mel_decibels(gated)) == pytest.approx(80.0, abs=1e-3)
+    np.testing.assert_allclose(mel.features(gated), direct_features(gated), atol=2e-3)
+
+
+def test_the_spectrogram_agrees_with_torch() -> None:
+    torch = pytest.importorskip("torch")
+    sound, _ = audio.draw_clip(np.random.default_rng(6))
+    window = torch.hann_window(661, periodic=True, dtype=torch.float64)
+    chunk = torch.tensor(sound[:22050], dtype=torch.float64)
+    spectrum = torch.stft(chunk, 1920, 220, 661, window, center=True, pad_mode="reflect", return_complex=True)
+    power = spectrum.abs().pow(2).numpy().T @ mel.filterbank()
+    decibels = 10 * np.log10(np.maximum(power, 1e-10)).T
+    np.testing.assert_allclose(mel.mel_decibels(sound[:22050]), np.maximum(decibels, decibels.max() - 80), atol=2e-3)
+
+
+def test_a_tone_lights_the_band_of_its_frequency() -> None:
+    for frequency in (220.0, 1000.0, 5000.0):
+        tone = (0.5 * np.sin(2 * np.pi * frequency * np.arange(22050) / 22050)).astype(np.float32)
+        band = mel.mel_decibels(tone).mean(axis=1).argmax()
+        spacing = 2595 * np.log10(1 + 11025 / 700) / 97
+        assert band == pytest.approx(2595 * np.log10(1 + frequency / 700) / spacing - 1, abs=1.0)
+
+
+def test_labels_are_closed_upwards_and_follow_zipf() -> None:
+    labels = audio.labels_of(np.array([0, 159]))
+    np.testing.assert_array_equal(np.flatnonzero(labels), [0, 7, 8, 39, 40, 199])
+    shares = np.sort(audio.KIND_SHARES)[::-1]
+    assert shares.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(shares[0] / shares[[1, 9, 99]], [2, 10, 100])
+    families = audio.KIND_SHARES.reshape(8, 20).sum(axis=1)
+    assert families.min() > 0.04
+
+
+def centroid_hz(sound: np.ndarray) -> float:
+    power = np.abs(np.fft.rfft(sound)) ** 2
+    return float((np.fft.rfftfreq(len(sound), 1 / mel.RATE_HZ) * power).sum() / power.sum())
+
+
+@pytest.mark.parametrize("family", audio.FAMILIES)
+def test_carriers_sound_at_their_register(family: str) -> None:
+    rng = np.random.default_rng(9)
+    low, high = (audio.carrier(family, frequency, 11025, rng) for frequency in (300.0, 3000.0))
+    assert low.std() == pytest.approx(1.0, rel=1e-3)
+    assert 120 < centroid_hz(low) < 1300
+    assert 1800 < centroid_hz(high) < 7000
+
+
+def test_envelopes_shape_the_loudness() -> None:
+    rng = np.random.default_rng(1)
+    thirds = {name: audio.envelope(name, 12000, rng).reshape(3, -1).mean(axis=1) for name in audio.ENVELOPES}
+    assert thirds["decay"][0] > 3 * thirds["decay"][2]
+    assert thirds["swell"][2] > 2 * thirds["swell"][0]
+    assert np.ptp(thirds["steady"]) < 0.05
+    assert (audio.envelope("pulsed", 12000, rng) == 0).mean() > 0.3
+    for call in (lambda: audio.envelope("square", 100, rng), lambda: audio.carrier("violin", 440.0, 100, rng)):
+        with pytest.raises(ValueError, match="unknown"):
+            call()
+
+
+def test_clips_hold_one_to_four_events_in_sixteen_bits() -> None:
+    rng = np.random.default_rng(2)
+    clips = [audio.draw_clip(rng) for _ in range(30)]
+    assert {len(kinds) for _, kinds in clips} == {1, 2, 3, 4}
+    for sound, kinds in clips:
+        assert sound.shape == (33075,)
+        assert sound.dtype == np.float32
+        assert len(set(kinds.tolist())) == len(kinds)
+        assert 0.09 < np.abs(sound).max() <= 1
+        assert (sound * 32768 == np.round(sound * 32768)).all()
+
+
+def test_chunks_of_a_test_clip_are_scored_together() -> None:
+    split = simulate_chunk(Fsd50k(), 0, "test", 0)
+    _, counts = np.unique(split.extras["groups"], return_counts=True)
+    assert (counts == 2).all()
+    np.testing.assert_array_equal(split.targets[::2], split.targets[1::2])
+    # Half a second apart: the second half of one chunk is the first half of the next, up to the chunk means.
+    difference = split.inputs[0, 0, :, 55:96] - split.inputs[1, 0, :, 5:46]
+    assert np.median(np.abs(difference - np.median(difference))) < 0.5
+    train = simulate_chunk(Fsd50k(), 0, "train", 0)
+    assert len(np.unique(train.extras["groups"])) == len(train)
+    # Two clips of two chunks, one label: clip means 1 (negative) and 2 (positive), though the largest single logit is negative's.
+    small = Split(split.inputs[:4], np.array([[0.0], [0.0], [1.0], [1.0]], np.float32), {"groups": np.array([4, 4, 9, 9])})
+    assert clip_map_error(np.array([[5.0], [-3.0], [2.0], [2.0]]), small) == pytest.approx(0.0)
+    assert clip_map_error(np.array([[5.0], [0.0], [2.0], [2.0]]), small) == pytest.approx(0.5)
