@@ -1,0 +1,172 @@
+"""Checks of a task: what the generated tier gives, and that its metrics can score it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from pare_bench.conformance.reporting import class_problems, collect
+from pare_bench.contracts.params import Params
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, Split, Splits, Target, Task, TaskSize
+from pare_bench.datasets.cache import digest
+from pare_bench.floor import ConstantPredictor
+from pare_bench.specs import TaskSpec
+
+TINY = TaskSize(8, 4, 6)
+
+
+def check_task(component: type[Task], params: Params | None = None, *, size: TaskSize = TINY, spec: TaskSpec | None = None) -> list[str]:
+    """Return what keeps ``component`` from being a task: declarations, shapes, disjoint splits, fixed bytes, metrics.
+
+    ``size`` is generated three times. Where ``spec`` is given, name, modality and density must agree with it.
+    """
+    return collect(_task(component, params, size, spec))
+
+
+def _task(component: type[Task], params: Params | None, size: TaskSize, spec: TaskSpec | None) -> Iterator[str]:
+    faults = list(class_problems(component, Task))
+    yield from faults
+    if faults:
+        return
+    yield from _declaration(component, spec)
+    task = component(component.Params() if params is None else params)
+    splits = task.generated(0, size)
+    for name in SPLIT_NAMES:
+        split = getattr(splits, name)
+        if len(split) != getattr(size, name):
+            yield f"split has {len(split)} examples, asked for were {getattr(size, name)} [{name}]"
+        yield from _inputs(task, split, f"[{name}]")
+        yield from _targets(task, split, f"[{name}]")
+    yield from _disjoint(splits)
+    if digest(task.generated(0, size)) != digest(splits):
+        yield "the same seed gives other bytes"
+    if digest(task.generated(1, size)) == digest(splits):
+        yield "another seed gives the same bytes"
+    yield from _metrics(task, splits)
+    yield from _augmentation(task, splits.train)
+
+
+def _declaration(component: type[Task], spec: TaskSpec | None) -> Iterator[str]:
+    if not isinstance(component.version, int) or isinstance(component.version, bool) or component.version < 1:
+        yield f"version is {component.version!r}, not an integer from 1"
+    names = [metric.name for metric in component.metrics]
+    if not names or len(set(names)) != len(names):
+        yield f"metrics are {names}: a task needs at least one, each name once"
+    if "cpu" not in component.sizes:
+        yield "sizes has no entry 'cpu', the size of every preset without its own"
+    for preset, values in component.preset_params.items():
+        component.Params(**values)
+        if preset not in component.sizes:
+            yield f"preset_params has an entry '{preset}' that sizes has not"
+    if spec is None:
+        return
+    if component.name != spec.name:
+        yield f"its name is '{component.name}', registered is '{spec.name}'"
+    if {1: "sequence", 2: "image"}.get(len(component.inputs.grid)) != spec.modality:
+        yield f"a grid of {component.inputs.grid} is not of modality '{spec.modality}'"
+    if isinstance(component.target, Field | PairMap) != spec.dense:
+        yield f"dense is {spec.dense} in its spec, its target is {type(component.target).__name__}"
+
+
+def _inputs(task: Task, split: Split, where: str) -> Iterator[str]:
+    shape = (task.inputs.channels, *task.inputs.grid)
+    inputs = split.inputs
+    # A text proxy holds token ids, which have no channel; everything else is float32, or float16 to halve a large file.
+    allowed = [shape[1:]] if inputs.dtype == np.int64 else [shape] if inputs.dtype in (np.float32, np.float16) else []
+    if inputs.shape[1:] not in allowed:
+        yield f"inputs are {inputs.dtype} of shape {inputs.shape[1:]}, promised are float32 {shape} (token ids: int64 {shape[1:]}) {where}"
+    if not np.isfinite(inputs).all():
+        yield f"inputs are not finite {where}"
+    for name, array in split.extras.items():
+        if not np.isfinite(array).all():
+            yield f"extras['{name}'] are not finite {where}"
+
+
+def _promised_targets(target: Target, count: int) -> tuple[type[np.generic], tuple[int, ...], float, float]:
+    """Return type, shape, least and largest value of the targets of ``count`` examples."""
+    match target:
+        case Classes(num=num):
+            return np.int64, (count,), 0.0, num - 1.0
+        case Labels(num=num):
+            return np.float32, (count, num), 0.0, 1.0
+        case Field(grid=grid, values="mask"):
+            return np.float32, (count, *grid), 0.0, 1.0
+        case Field(grid=grid):
+            return np.float32, (count, *grid), -np.inf, np.inf
+        case PairMap(size=size):
+            return np.float32, (count, size, size), 0.0, np.inf
+    raise TypeError(f"{target!r} is not a kind of target")
+
+
+def _targets(task: Task, split: Split, where: str) -> Iterator[str]:
+    targets = split.targets
+    kind, shape, low, high = _promised_targets(task.target, len(split))
+    if targets.dtype != kind or targets.shape != shape:
+        yield f"targets are {targets.dtype} {targets.shape}, promised are {np.dtype(kind)} {shape} {where}"
+        return
+    if not np.isfinite(targets).all() or targets.min() < low or targets.max() > high:
+        yield f"targets leave [{low}, {high}] or are not finite {where}"
+    if (low, high) == (0.0, 1.0) and kind is np.float32 and not np.isin(targets, (0, 1)).all():
+        yield f"targets are not 0 and 1 {where}"
+    yield from _extras(task, split, where)
+
+
+def _extras(task: Task, split: Split, where: str) -> Iterator[str]:
+    if isinstance(task.target, PairMap):
+        lengths = split.extras.get("lengths")
+        if lengths is None or lengths.dtype != np.int64 or lengths.min() < 1 or lengths.max() > task.target.size:
+            yield f"extras['lengths'] is not int64 in [1, {task.target.size}] {where}"
+    ignore = split.extras.get("ignore")
+    if ignore is not None and (ignore.dtype != np.bool_ or ignore.shape != split.targets.shape):
+        yield f"extras['ignore'] is not bool of the targets' shape {where}"
+
+
+def _disjoint(splits: Splits) -> Iterator[str]:
+    seen: dict[bytes, str] = {}
+    for name in SPLIT_NAMES:
+        for example in getattr(splits, name).inputs:
+            key = hashlib.sha256(np.ascontiguousarray(example).data).digest()
+            if seen.setdefault(key, name) != name:
+                yield f"an example of '{seen[key]}' stands in '{name}', too"
+    owners: dict[int, str] = {}
+    for name in SPLIT_NAMES:
+        for group in np.unique(getattr(splits, name).extras.get("groups", [])):
+            if owners.setdefault(int(group), name) != name:
+                yield f"a group of '{owners[int(group)]}' stands in '{name}', too: splits must not share a recording or subject"
+
+
+def _metrics(task: Task, splits: Splits) -> Iterator[str]:
+    floor = ConstantPredictor(task.target, splits.train).predict(splits.test.inputs)
+    perfect = perfect_outputs(task, splits.test)
+    for metric in task.metrics:
+        scores = {name: metric.compute(outputs, splits.test) for name, outputs in (("floor", floor), ("perfect", perfect))}
+        if not all(isinstance(score, float) and np.isfinite(score) for score in scores.values()):
+            yield f"gives no finite float but {scores} [metric {metric.name}]"
+            continue
+        signed = {name: score if metric.direction == "minimise" else -score for name, score in scores.items()}
+        if signed["perfect"] > signed["floor"]:
+            yield f"prefers a constant ({scores['floor']:.4g}) to perfect outputs ({scores['perfect']:.4g}) [metric {metric.name}]"
+
+
+def perfect_outputs(task: Task, split: Split) -> np.ndarray:
+    """Return raw outputs [n ...] float32 that say exactly what the targets are."""
+    match task.target:
+        case Classes(num=num):
+            return (20 * np.eye(num)[split.targets]).astype(np.float32)
+        case Labels() | Field(values="mask"):
+            return (40 * split.targets - 20).astype(np.float32)
+    return split.targets.astype(np.float32)
+
+
+def _augmentation(task: Task, split: Split) -> Iterator[str]:
+    before = split.inputs.copy(), split.targets.copy()
+    results = [task.augment(split.inputs, split.targets, np.random.default_rng(seed)) for seed in (0, 0)]
+    if not (np.array_equal(before[0], split.inputs) and np.array_equal(before[1], split.targets)):
+        yield "augment changes its inputs"
+    for old, first, second in zip(before, *results, strict=True):
+        if first.shape != old.shape or first.dtype != old.dtype or not np.isfinite(first).all():
+            yield "augment changes shape or type, or gives values that are not finite"
+        if not np.array_equal(first, second):
+            yield "augment does not draw from the generator it is given"

@@ -1,0 +1,437 @@
+"""The checks themselves: each deliberately wrong component must be found out, by the problem that it has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pare_bench.builtin.aligners.l2 import L2
+from pare_bench.builtin.embedders.patch2d import Patch2d
+from pare_bench.builtin.mixers.patch_replace import PatchReplace
+from pare_bench.builtin.selectors.gate import GateTopK
+from pare_bench.builtin.selectors.random import RandomSelector
+from pare_bench.conformance import check_aligner, check_backbone, check_embedder, check_method, check_mixer, check_selector, check_task
+from pare_bench.conformance.doubles import DenseField, ImageBody, ImageClasses, SequenceLabels, TextBody
+from pare_bench.contracts.aligner import Aligner
+from pare_bench.contracts.method import Method
+from pare_bench.contracts.selector import Selection, Selector
+from pare_bench.contracts.task import Metric, Split
+from pare_bench.specs import TaskSpec
+from pare_bench_baselines.fine_tuning import FullFineTuning
+
+
+def assert_found(problems, *words):
+    assert problems
+    assert any(all(word in problem for word in words) for problem in problems), problems
+
+
+@pytest.mark.parametrize("task", [ImageClasses, DenseField, SequenceLabels])
+def test_the_stand_in_tasks_conform_themselves(task):
+    assert check_task(task) == []
+
+
+def test_the_stand_in_bodies_conform_themselves():
+    assert check_backbone(ImageBody, modality="image") == []
+    assert check_backbone(TextBody, modality="sequence") == []
+
+
+class OneTooMany(GateTopK):
+    def forward(self, tokens, k):
+        return super().forward(tokens, min(k + 1, tokens.shape[1]))
+
+
+class Descending(GateTopK):
+    def forward(self, tokens, k):
+        chosen = super().forward(tokens, k)
+        return replace(chosen, indices=chosen.indices.flip(1))
+
+
+class SoftMask(GateTopK):
+    def forward(self, tokens, k):
+        chosen = super().forward(tokens, k)
+        return replace(chosen, mask=chosen.mask * 0.999)
+
+
+class OtherMask(GateTopK):
+    def forward(self, tokens, k):
+        chosen = super().forward(tokens, k)
+        return replace(chosen, mask=chosen.mask.roll(1, dims=1))
+
+
+class InPlace(GateTopK):
+    def forward(self, tokens, k):
+        chosen = super().forward(tokens, k)
+        tokens.data.mul_(2)
+        return chosen
+
+
+class Unseeded(RandomSelector):
+    def forward(self, tokens, k):
+        with torch.random.fork_rng(devices=[]):
+            torch.seed()
+            return super().forward(tokens, k)
+
+
+class NoBounds(Selector):
+    def __init__(self, params, *, dim):
+        super().__init__(params, dim=dim)
+
+    def forward(self, tokens, k):
+        k = min(max(k, 0), tokens.shape[1])
+        indices = torch.arange(k).expand(len(tokens), k)
+        mask = torch.zeros(tokens.shape[:2], dtype=tokens.dtype).scatter(1, indices, 1.0)
+        return Selection(mask, indices, tokens.detach().mean(2))
+
+
+class Overflowing(GateTopK):
+    def forward(self, tokens, k):
+        chosen = super().forward(tokens, k)
+        soft = self.logits(tokens).exp()
+        return replace(chosen, mask=chosen.mask.detach() + (soft - soft.detach()).nan_to_num(0))
+
+
+class WrongPrecision(GateTopK):
+    def forward(self, tokens, k):
+        chosen = super().forward(tokens, k)
+        return replace(chosen, mask=chosen.mask.float())
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        (OneTooMany, ("exactly k",)),
+        (Descending, ("ascend",)),
+        (SoftMask, ("exactly 0 and 1",)),
+        (OtherMask, ("different tokens",)),
+        (InPlace, ("changes its input",)),
+        (Unseeded, ("deterministic",)),
+        (NoBounds, ("does not raise ValueError",)),
+        (Overflowing, ("gradient is not finite",)),
+        (WrongPrecision, ("type and device",)),
+        (ImageBody, ("not a subclass",)),
+        (Selector, ("does not implement",)),
+    ],
+)
+def test_selectors(selector, words):
+    assert_found(check_selector(selector), *words)
+
+
+class WritesIntoTarget(PatchReplace):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        target.data.copy_(mixed.tokens.data)
+        return mixed
+
+
+class Blends(PatchReplace):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, tokens=0.99 * mixed.tokens + 0.01 * target)
+
+
+class WrongOrigin(PatchReplace):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, origin=mixed.origin.clamp_min(0))
+
+
+class Swapped(PatchReplace):
+    def forward(self, target, source, keep, take):
+        return super().forward(target, source.flip(1), keep, take)
+
+
+class TooMany(PatchReplace):
+    def source_count(self, num_tokens, progress):
+        return num_tokens + 1
+
+
+class Share(PatchReplace):
+    def source_count(self, num_tokens, progress):
+        return num_tokens * 0.5
+
+
+class WrongShare(PatchReplace):
+    def forward(self, target, source, keep, take):
+        return replace(super().forward(target, source, keep, take), source_share=0.5)
+
+
+@pytest.mark.parametrize(
+    ("mixer", "words"),
+    [
+        (WritesIntoTarget, ("changes its inputs",)),
+        (Blends, ("bit-identical",)),
+        (WrongOrigin, ("origin is not -1",)),
+        (Swapped, ("not the source tokens that origin names",)),
+        (TooMany, ("leaves [0, tokens]",)),
+        (Share, ("float, not int",)),
+        (WrongShare, ("source_share",)),
+    ],
+)
+def test_mixers(mixer, words):
+    assert_found(check_mixer(mixer), *words)
+
+
+class Deaf(Patch2d):
+    def forward(self, inputs):
+        with torch.no_grad():
+            return super().forward(inputs)
+
+
+class Unused(Patch2d):
+    def __init__(self, params, *, inputs, backbone):
+        super().__init__(params, inputs=inputs, backbone=backbone)
+        self.extra = nn.Parameter(torch.zeros(1))
+
+
+class Miscounted(Patch2d):
+    def __init__(self, params, *, inputs, backbone):
+        super().__init__(params, inputs=inputs, backbone=backbone)
+        self.num_tokens += 1
+
+
+class SharesNorm(Patch2d):
+    def __init__(self, params, *, inputs, backbone):
+        super().__init__(params, inputs=inputs, backbone=backbone)
+        self.norm = backbone.norm
+
+
+class LooksAround(Patch2d):
+    def forward(self, inputs):
+        return super().forward(inputs - inputs.mean(0))
+
+
+@pytest.mark.parametrize(
+    ("embedder", "words"),
+    [
+        (Deaf, ("no finite gradient reaches project.weight",)),
+        (Unused, ("no finite gradient reaches extra",)),
+        (Miscounted, ("num_tokens",)),
+        (SharesNorm, ("shares weights",)),
+        (LooksAround, ("influence each other",)),
+    ],
+)
+def test_embedders(embedder, words):
+    assert_found(check_embedder(embedder), *words)
+
+
+class NotCopies(ImageBody):
+    def embedder_weights(self):
+        return {"weight": self.patch.weight.detach(), "bias": self.patch.bias.detach()} | {
+            "norm_weight": self.norm.weight.detach(),
+            "norm_bias": self.norm.bias.detach(),
+        }
+
+
+class KeepsWeights(ImageBody):
+    def reinitialise(self):
+        pass
+
+
+class OwnSeed(ImageBody):
+    def reinitialise(self):
+        torch.manual_seed(0)
+        super().reinitialise()
+
+
+class WrongPlaces(ImageBody):
+    out_grid = (4, 4)
+
+
+class NeverTheSame(ImageBody):
+    def __init__(self, params):
+        super().__init__(params)
+        self.body.reset_parameters()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        (NotCopies, ("not copies",)),
+        (KeepsWeights, ("as they were",)),
+        (OwnSeed, ("default generator",)),
+        (WrongPlaces, ("features have shape",)),
+        (NeverTheSame, ("not fixed",)),
+    ],
+)
+def test_backbones(backbone, words):
+    assert_found(check_backbone(backbone), *words)
+
+
+class Similarity(L2):
+    def forward(self, features, labels=None):
+        return -super().forward(features, labels)
+
+
+class Detached(L2):
+    def forward(self, features, labels=None):
+        return super().forward(features, labels).detach()
+
+
+class FirstOnly(L2):
+    def forward(self, features, labels=None):
+        return super().forward(features[:1], labels)
+
+
+class Vector(L2):
+    def forward(self, features, labels=None):
+        return features.sum(1)
+
+
+@pytest.mark.parametrize(
+    ("aligner", "words"),
+    [
+        (Similarity, ("nearer",)),
+        (Detached, ("differentiated",)),
+        (FirstOnly, ("order",)),
+        (Vector, ("not one finite number",)),
+        (Aligner, ("does not implement",)),
+    ],
+)
+def test_aligners(aligner, words):
+    assert_found(check_aligner(aligner), *words)
+
+
+class SharedExample(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        return Split(np.concatenate([np.ones_like(made.inputs[:1]), made.inputs[1:]]), made.targets)
+
+
+class SharedGroup(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        return Split(made.inputs, made.targets, {"groups": np.arange(count)})
+
+
+class OwnEntropy(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        return super().simulate(split, count, index, np.random.default_rng())
+
+
+class SeedIgnored(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        return super().simulate(split, count, index, np.random.default_rng(len(split)))
+
+
+class Doubles(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        return Split(made.inputs.astype(np.float64), made.targets)
+
+
+class TooFewClasses(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        return Split(made.inputs, made.targets + 1)
+
+
+class WrongWayRound(ImageClasses):
+    metrics = (Metric("accuracy", lambda outputs, split: float(np.mean(outputs.argmax(1) == split.targets))),)
+
+
+class ImpureAugmentation(ImageClasses):
+    def augment(self, inputs, targets, rng):
+        inputs *= 2
+        return inputs, targets
+
+
+class Infinite(DenseField):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        return Split(made.inputs, made.targets / 0.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (SharedExample, ("an example of", "too")),
+        (SharedGroup, ("a group of", "too")),
+        (OwnEntropy, ("same seed gives other bytes",)),
+        (SeedIgnored, ("another seed gives the same bytes",)),
+        (Doubles, ("inputs are float64",)),
+        (TooFewClasses, ("targets leave",)),
+        (WrongWayRound, ("prefers a constant",)),
+        (ImpureAugmentation, ("augment changes its inputs",)),
+        (Infinite, ("not finite",)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_tasks(task, words):
+    assert_found(check_task(task), *words)
+
+
+def test_a_task_must_agree_with_its_spec():
+    spec = TaskSpec(name="other", summary="s", target="m:C", modality="sequence", dense=True)
+    problems = check_task(ImageClasses, spec=spec)
+    assert_found(problems, "registered is 'other'")
+    assert_found(problems, "modality")
+    assert_found(problems, "dense is True")
+
+
+class Constant:
+    parameters_total = parameters_trained = 0
+
+    def __init__(self, shape, value=0.0):
+        self.shape, self.value = shape, value
+
+    def predict(self, inputs):
+        return np.full((len(inputs), *self.shape), self.value, np.float32)
+
+
+class WrongShape(Method):
+    def fit(self, data, context):
+        return Constant((7,))
+
+
+class OwnNoise(FullFineTuning):
+    def fit(self, data, context):
+        predictor = super().fit(data, context)
+        with torch.no_grad():
+            predictor.network.embedder.norm.bias.add_(float(np.random.default_rng().normal()))
+        return predictor
+
+
+class Peeks(FullFineTuning):
+    def fit(self, data, context):
+        context.registry.build("task", data.task)
+        return super().fit(data, context)
+
+
+class Overwrites(FullFineTuning):
+    def fit(self, data, context):
+        data.train.inputs[...] = 0
+        return super().fit(data, context)
+
+
+class Transductive(Method):
+    def fit(self, data, context):
+        shape = np.asarray(data.train.targets).shape[1:] or (3,)
+        predictor = Constant(shape)
+        predictor.predict = lambda inputs: np.full((len(inputs), *shape), inputs.mean(), np.float32)
+        return predictor
+
+
+class SilentSkip(FullFineTuning):
+    def skip_reason(self, data):
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (WrongShape, ("predictions are",)),
+        (OwnNoise, ("same seed gives other predictions",)),
+        (Peeks, ("holds the test split",)),
+        (Overwrites, ("changes the data",)),
+        (Transductive, ("predicted with it",)),
+        (SilentSkip, ("skips without a reason",)),
+    ],
+)
+def test_methods(method, words):
+    assert_found(check_method(method, slots=("backbone", "embedder")), *words)
+
+
+def test_a_method_must_list_the_slots_it_uses():
+    assert_found(check_method(FullFineTuning, slots=()), "raises")
