@@ -10,13 +10,25 @@ from dataclasses import dataclass
 
 import pluggy
 
-from pare_bench import hookspecs
+from pare_bench import hookspecs, specs
 from pare_bench.errors import PluginError, nearest
 
 GROUP = "pare_bench"
 SELECTION_VARIABLE = "PARE_BENCH_PLUGINS"
 #: Loaded whatever ``PARE_BENCH_PLUGINS`` says: without them the tool has no content. They use the same hooks as everybody.
 OWN = ("builtin", "baselines")
+#: kind -> (registering hook, what it yields); the order is the order of ``pare-bench list``.
+KINDS: Mapping[str, tuple[str, type]] = {
+    "suite": ("pare_bench_suites", specs.SuiteSpec),
+    "task": ("pare_bench_tasks", specs.TaskSpec),
+    "method": ("pare_bench_methods", specs.MethodSpec),
+    "backbone": ("pare_bench_backbones", specs.BackboneSpec),
+    "embedder": ("pare_bench_embedders", specs.EmbedderSpec),
+    "selector": ("pare_bench_selectors", specs.SelectorSpec),
+    "mixer": ("pare_bench_mixers", specs.MixerSpec),
+    "aligner": ("pare_bench_aligners", specs.AlignerSpec),
+    "executor": ("pare_bench_executors", specs.ExecutorSpec),
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,8 @@ class Plugins:
 def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Plugins:
     """Load the plugins that ``PARE_BENCH_PLUGINS`` allows.
 
-    Unset: all installed ones. ``none``: only pare-bench's own. ``a,b``: pare-bench's own and exactly those. A plugin that cannot be imported or
-    that names an unknown hook is kept in :attr:`Plugins.infos` with its error.
+    Unset: all installed ones. ``none``: only pare-bench's own. ``a,b``: pare-bench's own and exactly those. A plugin that cannot be imported,
+    that names an unknown hook or whose hook fails is kept in :attr:`Plugins.infos` with its error, and nothing of it is registered.
 
     Raises:
         PluginError: ``PARE_BENCH_PLUGINS`` names a plugin that is not installed.
@@ -68,7 +80,7 @@ def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterabl
     wanted = _wanted(environ.get(SELECTION_VARIABLE), {point.name for point in found})
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
-    infos = []
+    infos: list[PluginInfo] = []
     # Own plugins first, then by name: the order of installation must not decide anything.
     for point in sorted(found, key=lambda point: (point.name not in OWN, point.name, point.value)):
         if wanted is not None and point.name not in wanted:
@@ -111,4 +123,23 @@ def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoin
         pending = [name for name in vars(module) if name.startswith("pare_bench_") and name not in known]
         close = nearest(pending[0], known) if pending else None
         return f"does not fit the hooks: {' '.join(str(error).split())}" + (f" (did you mean '{close}'?)" if close else "")
+    problem = _failing_hook(manager, point.name)
+    if problem is not None:
+        manager.unregister(name=point.name)
+    return problem
+
+
+def _failing_hook(manager: pluggy.PluginManager, name: str) -> str | None:
+    """Call the registering hooks of one plugin; return which of them raises or yields something that is not its spec, or None."""
+    for hook, spec_class in KINDS.values():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            if implementation.plugin_name != name:
+                continue
+            try:
+                yielded = list(implementation.function())
+            except Exception as error:  # noqa: BLE001 - as above
+                return f"fails in {hook}: {type(error).__name__}: {error}"
+            for spec in yielded:
+                if not isinstance(spec, spec_class):
+                    return f"yields {type(spec).__name__} from {hook}, which takes {spec_class.__name__}"
     return None
