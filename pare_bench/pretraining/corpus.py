@@ -13,8 +13,9 @@ import re
 import sysconfig
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pare_bench.errors import DataMissingError
@@ -95,9 +96,13 @@ def package_root(name: str) -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
-def standard_library_documents(*, chapters_only: bool = False) -> list[Document]:
-    """Return the standard library's docstrings, in path order; with ``chapters_only`` those of modules in ``CHAPTER_OF``."""
-    return list(_documents(standard_library_root(), prefix="", only=CHAPTER_OF if chapters_only else None))
+@cache
+def standard_library_documents(*, chapters_only: bool = False) -> tuple[Document, ...]:
+    """Return the standard library's docstrings, in path order; with ``chapters_only`` those of modules in ``CHAPTER_OF``.
+
+    Parsing takes seconds and the files do not change under a running interpreter, so the result is kept for the process.
+    """
+    return tuple(_documents(standard_library_root(), prefix="", only=CHAPTER_OF if chapters_only else None))
 
 
 def topic_documents() -> list[Document]:
@@ -121,13 +126,13 @@ def corpus(packages: tuple[str, ...] = PACKAGES) -> list[Document]:
         DataMissingError: a package or the standard library's sources are missing.
 
     """
-    documents = standard_library_documents() + topic_documents()
+    documents = [*standard_library_documents(), *topic_documents()]
     for name in packages:
         documents += _documents(package_root(name), prefix=f"{name}.", only=None)
     return without_repeats(documents)
 
 
-def without_repeats(documents: list[Document]) -> list[Document]:
+def without_repeats(documents: Iterable[Document]) -> list[Document]:
     """Keep the first occurrence of each sentence and drop documents that become empty."""
     seen: set[str] = set()
     kept = []

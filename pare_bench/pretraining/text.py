@@ -23,6 +23,8 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tokenizers import __version__ as tokenizers_version
 from torch import Tensor, nn
@@ -44,13 +46,13 @@ class Recipe:
     """Everything that decides the weights, beside the corpus."""
 
     seed: int = 0
-    steps: int = 9000
+    steps: int = 4500
     batch: int = 32
     length: int = 64
     masked_share: float = 0.15
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     warmup_steps: int = 400
-    cooldown_steps: int = 2000
+    cooldown_steps: int = 1000
     weight_decay: float = 0.01
     clip: float = 1.0
     held_out_one_in: int = 50
@@ -169,14 +171,43 @@ def sinusoids(places: int, width: int) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).reshape(places, width)
 
 
-def build(recipe: Recipe) -> tuple[RobertaForMaskedLM, torch.optim.AdamW]:
-    """Return the untrained network and its optimiser (no decay on biases and norms)."""
+def co_occurrence_vectors(ids: NDArray[np.int64], vocabulary: int, width: int, reach: int = 5) -> NDArray[np.float64]:
+    """Return ``[vocabulary width]`` word vectors: leading eigenvectors of the positive pointwise mutual information of neighbours.
+
+    Pairs at distance d up to ``reach`` count 1/d (Levy and Goldberg, NeurIPS 2014; Levy et al., TACL 2015, eigenvalue weight 0.5). The scale is
+    that of unit variance. It is what masked-token prediction would first have to learn, at the price of one pass over the text.
+    """
+    pairs = sparse.csr_array((vocabulary, vocabulary))
+    for distance in range(1, reach + 1):
+        weights = np.full(len(ids) - distance, 1.0 / distance)
+        pairs = pairs + sparse.coo_array((weights, (ids[:-distance], ids[distance:])), shape=pairs.shape).tocsr()
+    pairs = sparse.coo_array(pairs + pairs.T)
+    totals = np.maximum(pairs.sum(axis=0), 1e-12)
+    information = np.log(pairs.data * totals.sum() / (totals[pairs.row] * totals[pairs.col]))
+    kept = information > 0
+    matrix = sparse.csr_array((information[kept], (pairs.row[kept], pairs.col[kept])), shape=pairs.shape)
+    values, vectors = eigsh(matrix, k=width, which="LA", v0=np.ones(vocabulary))
+    vectors *= np.sign(vectors.sum(axis=0)) * np.sqrt(np.maximum(values, 0.0))
+    vectors -= vectors.mean(axis=0)
+    return vectors / vectors.std()
+
+
+def build(recipe: Recipe, ids: NDArray[np.int64]) -> tuple[RobertaForMaskedLM, torch.optim.AdamW]:
+    """Return the network before its first step and its optimiser (no decay on biases and norms).
+
+    Word embeddings start from the co-occurrences in ``ids``, position embeddings from sinusoids, the output bias from token frequencies,
+    everything else from RoBERTa's initial distribution.
+    """
     torch.manual_seed(stream_seed("nano_text", recipe.seed, "initial weights"))
     model = RobertaForMaskedLM(nano_text_config())
     model.set_attn_implementation("eager")  # on a processor faster than the fused kernel at this width
+    scale, vocabulary = model.config.initializer_range, model.config.vocab_size
     with torch.no_grad():
-        places = model.roberta.embeddings.position_embeddings.weight
-        places.copy_(sinusoids(*places.shape) * model.config.initializer_range * math.sqrt(2))
+        places, words = model.roberta.embeddings.position_embeddings.weight, model.roberta.embeddings.word_embeddings.weight
+        places.copy_(sinusoids(*places.shape) * scale * math.sqrt(2))
+        words.copy_(torch.from_numpy(co_occurrence_vectors(ids, *words.shape)) * scale)
+        frequency = np.bincount(ids, minlength=vocabulary) + 1.0
+        model.lm_head.bias.copy_(torch.from_numpy(np.log(frequency / frequency.sum())))
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     plain = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
@@ -231,10 +262,11 @@ def _save_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimi
 
 
 def _continues(saved: dict[str, Any], recipe: Recipe) -> bool:
-    """Tell whether a run of ``recipe`` would have passed through the ``saved`` state."""
+    """Tell whether a run of ``recipe`` would have passed through the ``saved`` state: same recipe, or no cool-down begun in either."""
     before = Recipe(**saved["recipe"])
-    same_rates = saved["step"] <= min(before.steps, recipe.steps) - recipe.cooldown_steps
-    return before == recipe or (same_rates and replace(before, steps=recipe.steps) == recipe)
+    constant = min(run.steps - run.cooldown_steps for run in (before, recipe))
+    same_otherwise = replace(before, steps=recipe.steps, cooldown_steps=recipe.cooldown_steps) == recipe
+    return before == recipe or (same_otherwise and saved["step"] <= constant)
 
 
 def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 250) -> None:
@@ -250,7 +282,7 @@ def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 2
     facts = {"corpus": {"documents": len(documents), "training_tokens": len(ids), "held_out_tokens": len(held_out_ids), "packages": list(PACKAGES)}}
     log.info("corpus %s", facts["corpus"])
 
-    model, optimiser = build(recipe)
+    model, optimiser = build(recipe, ids)
     checkpoint, first = work / "nano_text.pt", 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
@@ -286,6 +318,36 @@ def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 2
             export(model, tokenizer, recipe, {**facts, "steps_done": done, "scores": scores}, out)
 
 
+def probe_errors(train_size: int, seed: int, *, pretrained: bool) -> float:
+    """Return the test error of logistic regression on mean-pooled features of the bundled or of a random network, task ``docstrings``.
+
+    ``train_size`` labels, 400 test windows; the task's draw and the random network follow ``seed``.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from pare_bench.builtin.backbones.language import NanoText
+    from pare_bench.builtin.sources.docstrings import Docstrings
+    from pare_bench.contracts.task import TaskSize
+
+    splits = Docstrings().generated(seed, TaskSize(train_size, 8, 400))
+    torch.manual_seed(stream_seed("nano_text", "probe", seed))
+    backbone = NanoText(NanoText.Params(pretrained=pretrained)).eval()
+    with torch.no_grad():
+        train, test = (backbone(backbone.embed_source(torch.from_numpy(part.inputs))).mean(1).numpy() for part in (splits.train, splits.test))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)).fit(train, splits.train.targets)
+    return 1.0 - float(probe.score(test, splits.test.targets))
+
+
+def probe(labels: tuple[int, ...] = (200, 800), seeds: tuple[int, ...] = (0, 1, 2)) -> None:
+    """Log the table of docs/backbones/nano_text.md: error of a linear probe, bundled weights against random ones."""
+    for count in labels:
+        for name, pretrained in (("random", False), ("pretrained", True)):
+            errors = [probe_errors(count, seed, pretrained=pretrained) for seed in seeds]
+            log.info("%d labels, %s: %s, mean %.3f", count, name, ", ".join(f"{error:.3f}" for error in errors), np.mean(errors))
+
+
 def main(argv: list[str]) -> None:
     """Parse ``argv`` and pretrain on one thread; the log goes to ``<work>/nano_text.log`` and to stderr."""
     default = Recipe()
@@ -294,10 +356,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("build/nano_text/bundle"), help="folder that receives weights, tokenizer and card")
     parser.add_argument("--steps", type=int, default=default.steps, help="optimisation steps (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed, help="seed of weights, order and masks (default: %(default)s)")
+    parser.add_argument("--probe", action="store_true", help="train nothing; measure the bundled weights against random ones")
     options = parser.parse_args(argv)
     options.work.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", handlers=[logging.StreamHandler(), logging.FileHandler(options.work / "nano_text.log")]
     )
     torch.set_num_threads(1)
+    if options.probe:
+        probe()
+        return
     pretrain(replace(default, steps=options.steps, seed=options.seed), options.work, options.out)

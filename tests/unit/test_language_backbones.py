@@ -5,13 +5,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from transformers import BertConfig, BertModel, DistilBertConfig, RobertaConfig, RobertaModel
 
 from pare_bench.builtin.backbones.language import HuggingFaceText, NanoText, nano_text_config
-from pare_bench.builtin.sources.docstrings import Docstrings
-from pare_bench.contracts.task import TaskSize
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError
 from pare_bench.pretraining.text import (
     EOS,
@@ -21,10 +17,13 @@ from pare_bench.pretraining.text import (
     batch_loss,
     batches,
     build,
+    co_occurrence_vectors,
     learning_rate,
     main,
     mask_tokens,
     masked_logits,
+    probe_errors,
+    sinusoids,
     train_tokenizer,
     windows,
 )
@@ -208,19 +207,8 @@ def test_nano_text_fits_its_contract_and_its_card():
     assert all(not torch.equal(weight, pretrained[name]) for name, weight in backbone.model.state_dict().items())
 
 
-def probe_error(backbone, splits):
-    with torch.no_grad():
-        features = [backbone(backbone.embed_source(torch.from_numpy(part.inputs))).mean(1).numpy() for part in (splits.train, splits.test)]
-    scale = StandardScaler().fit(features[0])
-    probe = LogisticRegression(C=0.1, max_iter=1000).fit(scale.transform(features[0]), splits.train.targets)
-    return 1 - probe.score(scale.transform(features[1]), splits.test.targets)
-
-
 def test_shipped_weights_beat_a_random_network():
-    splits = Docstrings().generated(seed=0, size=TaskSize(800, 8, 400))
-    torch.manual_seed(0)
-    random = probe_error(NanoText(NanoText.Params(pretrained=False)).eval(), splits)
-    pretrained = probe_error(NanoText().eval(), splits)
+    random, pretrained = (probe_errors(800, seed=0, pretrained=pretrained) for pretrained in (False, True))
     assert pretrained < random - 0.05
 
 
@@ -235,7 +223,7 @@ def test_masking_changes_the_shares_it_promises():
 
 
 def test_moved_positions_are_the_librarys_positions():
-    model, _ = build(Recipe())
+    model, _ = build(Recipe(), np.random.default_rng(0).integers(0, 4096, 20_000))
     rows = ids(4096, (2, 12))
     everywhere = torch.ones_like(rows, dtype=torch.bool)
     with torch.no_grad():
@@ -280,6 +268,7 @@ def test_a_stopped_run_continues_to_the_same_weights(tmp_path, monkeypatch):
     assert not text._continues(torch.load(tmp_path / "parts" / "nano_text.pt"), recipe)
     saved = torch.load(tmp_path / "whole" / "nano_text.pt")
     assert text._continues({**saved, "step": 4}, Recipe(**{**vars(recipe), "steps": 8}))
+    assert not text._continues({**saved, "step": 4}, Recipe(**{**vars(recipe), "steps": 8, "cooldown_steps": 6}))
     monkeypatch.setattr(text, "log", stopper := StopAt("step 4 "))
     with pytest.raises(KeyboardInterrupt):
         text.pretrain(recipe, tmp_path / "stopped", tmp_path / "out_stopped", checkpoint_every=1)
@@ -305,6 +294,26 @@ class StopAt:
             raise KeyboardInterrupt
 
 
+def test_co_occurrence_vectors_put_words_of_one_topic_together():
+    rng = np.random.default_rng(0)
+    topics = np.repeat(rng.integers(0, 2, 500), 12)
+    ids = rng.integers(0, 10, len(topics)) + 10 * topics
+    vectors = co_occurrence_vectors(ids, 20, 2)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = unit @ unit.T
+    assert similarity[:10, :10].min() > 0.5
+    assert similarity[10:, 10:].min() > 0.5
+    assert similarity[:10, 10:].max() < 0.0
+    assert vectors.std() == pytest.approx(1.0)
+    assert np.array_equal(vectors, co_occurrence_vectors(ids, 20, 2))
+
+
+def test_sinusoids_turn_by_one_map_from_each_place_to_the_next():
+    places = sinusoids(50, 8)
+    step = torch.linalg.lstsq(places[:-1], places[1:]).solution
+    torch.testing.assert_close(places[:-1] @ step, places[1:], atol=1e-3, rtol=0)
+
+
 def test_command_line_offers_the_recipe(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
@@ -314,7 +323,7 @@ def test_command_line_offers_the_recipe(capsys):
 
 def test_training_lowers_the_loss():
     recipe = Recipe(batch=16, length=16, warmup_steps=5, cooldown_steps=0, learning_rate=3e-3)
-    model, optimiser = build(recipe)
+    model, optimiser = build(recipe, np.random.default_rng(0).integers(0, 4096, 20_000))
     rows = torch.randint(NUM_SPECIALS, 12, (16, 16), generator=torch.Generator().manual_seed(0))
     losses = []
     for step in range(40):
@@ -323,7 +332,7 @@ def test_training_lowers_the_loss():
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[0] == pytest.approx(np.log(4096), rel=0.05)
+    assert losses[0] == pytest.approx(np.log(4096), rel=0.2)
     assert np.mean(losses[-5:]) < 3.0
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel, RobertaConfig
 
+from pare_bench.builtin.backbones.weights import load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError
@@ -142,8 +143,6 @@ class NanoText(TextEncoder):
         if chosen.pretrained:
             with torch.random.fork_rng(devices=[]):  # the draws are overwritten, so they must not move the run's stream
                 model = _random_model(config)
-            from pare_bench.builtin.backbones.weights import load_bundled
-
             model.load_state_dict(load_bundled("nano_text"))
         else:
             model = _random_model(config)
