@@ -1,0 +1,256 @@
+"""Swin backbones (Liu et al., ICCV 2021): the bundled ``nano_swin`` and any Swin of transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.models.swin_transformer import SwinTransformer
+from torch import Tensor, nn
+from transformers import AutoConfig, SwinConfig, SwinModel
+from transformers.utils import cached_file
+
+from pare_bench.builtin.backbones.weights import bundled_digest, file_digest, load_bundled
+from pare_bench.contracts import backbone
+from pare_bench.contracts.params import Params
+from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+
+#: Images enter ``nano_swin`` as (x - MEAN) / STD in every channel, in pretraining as here.
+MEAN, STD = 0.5, 0.25
+
+
+class NanoSwin(backbone.Backbone):
+    """The bundled vision backbone (docs/backbones/nano_swin.md): 56x56 images, 14x14 tokens of width 64, two stages of two blocks.
+
+    Tokens enter after the patch embedding and its norm. ``embed_source`` resizes to 56x56, normalises and embeds.
+    """
+
+    class Params(Params):
+        """Parameters of ``nano_swin``."""
+
+        stages: Literal["last", "all"] = Field(
+            "last",
+            description="last: the final 7x7 map of width 128; all: both stages' normalised maps on the 14x14 grid, 192 wide, for dense heads",
+        )
+        drop_path: float = Field(0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+        pretrained: bool = Field(True, description="False leaves the random initial weights")
+
+    image_size = 56
+    patch_size = 4
+    dim = 64
+    grid = (14, 14)
+
+    def __init__(self, params: Params | None = None) -> None:
+        """Build the network.
+
+        Raises:
+            DataMissingError: the bundled weights are not in this installation.
+            IntegrityError: the bundled weights are not what their card says.
+
+        """
+        super().__init__()
+        self.params = chosen = params if params is not None else self.Params()
+        self.feats = 192 if chosen.stages == "all" else 128
+        self.out_grid = (14, 14) if chosen.stages == "all" else (7, 7)
+        if chosen.pretrained:
+            with torch.random.fork_rng(devices=[]):  # the draws are overwritten, so they must not move the run's stream
+                self._build()
+            self.load_state_dict(load_bundled("nano_swin"))
+        else:
+            self._build()
+
+    def _build(self) -> None:
+        self.swin = SwinTransformer(
+            img_size=self.image_size,
+            patch_size=self.patch_size,
+            embed_dim=self.dim,
+            depths=(2, 2),
+            num_heads=(2, 4),
+            window_size=7,
+            num_classes=0,
+            norm_layer=nn.LayerNorm,
+            drop_path_rate=self.params.drop_path,
+        )
+        # The last stage has the network's own final norm; the first one is normalised only for dense heads.
+        self.first_norm = nn.LayerNorm(self.dim)
+
+    @classmethod
+    def weights_digest(cls, params: Params) -> str:
+        """Return the SHA-256 of the bundled weights, "" for random weights."""
+        return bundled_digest("nano_swin") if getattr(params, "pretrained", True) else ""
+
+    def stage_maps(self, tokens: Float[Tensor, "batch 196 64"]) -> tuple[Tensor, Tensor]:
+        """Return both stages' layer-normalised maps: [batch 14 14 64] and [batch 7 7 128]."""
+        first = self.swin.layers[0](tokens.unflatten(1, self.grid))
+        return self.first_norm(first), self.swin.norm(self.swin.layers[1](first))
+
+    def forward(self, tokens: Float[Tensor, "batch 196 64"]) -> Float[Tensor, "batch places feats"]:
+        """Return the features of 49 (``stages: last``) or 196 (``all``) places, row by row."""
+        if self.params.stages == "last":
+            return self.swin.norm(self.swin.layers(tokens.unflatten(1, self.grid))).flatten(1, 2)
+        return joined_maps(self.stage_maps(tokens)).flatten(1, 2)
+
+    def embed_source(self, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 196 64"]:
+        """Embed images in [0, 1] of any size."""
+        return self.swin.patch_embed((resized(inputs, (self.image_size, self.image_size)) - MEAN) / STD).flatten(1, 2)
+
+    def embedder_weights(self) -> dict[str, Tensor]:
+        """Return copies of the patch embedding's kernel, bias and norm; there is no position embedding."""
+        return patch_weights(self.swin.patch_embed.proj, self.swin.patch_embed.norm)
+
+    def reinitialise(self) -> None:
+        """Build every layer anew, the patch embedding included."""
+        device = next(self.parameters()).device
+        self._build()
+        self.to(device).train(self.training)
+
+
+def joined_maps(maps: tuple[Tensor, ...]) -> Tensor:
+    """Resample channel-last maps to the first one's grid (bilinear) and join them: [batch rows columns sum of widths]."""
+    size = maps[0].shape[1:3]
+    upsampled = [F.interpolate(each.permute(0, 3, 1, 2), size, mode="bilinear").permute(0, 2, 3, 1) for each in maps[1:]]
+    return torch.cat([maps[0], *upsampled], dim=-1)
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize images [batch channels height width] with antialiasing where their size differs."""
+    return images if tuple(images.shape[-2:]) == size else F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def patch_weights(projection: nn.Conv2d, norm: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a patch embedding's weights under the names of the contract; an absent norm counts as one and zero, an absent bias as zero."""
+    weight, dim = projection.weight, projection.out_channels
+    parts = {
+        "weight": weight,
+        "bias": projection.bias if projection.bias is not None else weight.new_zeros(dim),
+        "norm_weight": norm.weight if isinstance(norm, nn.LayerNorm) else weight.new_ones(dim),
+        "norm_bias": norm.bias if isinstance(norm, nn.LayerNorm) else weight.new_zeros(dim),
+    }
+    return {name: part.detach().clone() for name, part in parts.items()}
+
+
+class HuggingFaceSwin(backbone.Backbone):
+    """A Swin of transformers, by hub id or local folder. Safetensors only; code from the hub is never run.
+
+    Tokens enter after the patch embedding, its norm and, where the configuration has them, the absolute positions. Images are normalised with
+    ImageNet's mean and deviation, as every published Swin was trained.
+    """
+
+    class Params(Params):
+        """Parameters of ``hf_swin``."""
+
+        model: str = Field("microsoft/swin-base-patch4-window7-224-in22k", description="hub id, or folder with config.json and model.safetensors")
+        revision: str | None = Field(None, description="hub commit or tag")
+        pretrained: bool = Field(True, description="False draws random weights from the configuration, without network for the published sizes")
+        drop_path: float = Field(0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+
+    def __init__(self, params: Params | None = None) -> None:
+        """Load or draw the network.
+
+        Raises:
+            DataMissingError: configuration or safetensors weights are neither on this machine nor to be had from the hub.
+            IntegrityError: the weights found lack a part of the network.
+            UsageError: the model is not a Swin.
+
+        """
+        super().__init__()
+        self.params = chosen = params if params is not None else self.Params()
+        config = _load_config(chosen)
+        config.drop_path_rate = chosen.drop_path
+        self.model = (_load_model(chosen, config) if chosen.pretrained else SwinModel(config, add_pooling_layer=False)).float()
+        self.patch_size = int(config.patch_size)
+        self.image_size = int(config.image_size)
+        self.dim, self.feats = int(config.embed_dim), int(config.hidden_size)
+        self.grid = (self.image_size // self.patch_size,) * 2
+        self.out_grid = (-(-self.grid[0] // 2 ** (len(config.depths) - 1)),) * 2
+        self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
+
+    @classmethod
+    def weights_digest(cls, params: Params) -> str:
+        """Return the SHA-256 of the safetensors file, "" for random weights.
+
+        Raises:
+            DataMissingError: the file is neither on this machine nor to be had from the hub.
+
+        """
+        chosen = cls.Params.model_validate(params.model_dump())
+        if not chosen.pretrained:
+            return ""
+        try:
+            path = cached_file(chosen.model, "model.safetensors", revision=chosen.revision)
+        except (OSError, ValueError) as error:
+            raise _missing(chosen, "safetensors weights") from error
+        return file_digest(Path(str(path)))
+
+    def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch places feats"]:
+        """Return the last stage's normalised features, row by row."""
+        return self.model.layernorm(self.model.encoder(tokens, self.grid).last_hidden_state)
+
+    def embed_source(self, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens dim"]:
+        """Embed images in [0, 1] of any size."""
+        return self.model.embeddings((resized(inputs, (self.image_size, self.image_size)) - self.mean) / self.std)[0]
+
+    def embedder_weights(self) -> dict[str, Tensor]:
+        """Return copies of the patch embedding's kernel, bias and norm, and of the positions where there are any."""
+        embeddings = self.model.embeddings
+        weights = patch_weights(embeddings.patch_embeddings.projection, embeddings.norm)
+        if embeddings.position_embeddings is not None:
+            weights["position"] = embeddings.position_embeddings[0].detach().clone()
+        return weights
+
+    def reinitialise(self) -> None:
+        """Replace every weight by a fresh draw of the architecture's initial distribution, from torch's default generator."""
+        self.model.load_state_dict(SwinModel(self.model.config, add_pooling_layer=False).state_dict())
+
+
+_PUBLISHED = {
+    "swin-tiny-patch4-window7-224": {},
+    "swin-small-patch4-window7-224": {"depths": [2, 2, 18, 2]},
+    "swin-base-patch4-window7-224": {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]},
+    "swin-large-patch4-window7-224": {"embed_dim": 192, "depths": [2, 2, 18, 2], "num_heads": [6, 12, 24, 48]},
+}
+
+
+def published_config(name: str) -> SwinConfig | None:
+    """Return the published configuration of ``name`` where this module knows it, so that a random network of that size needs no network access."""
+    sizes = _PUBLISHED.get(name.removeprefix("microsoft/").removesuffix("-in22k"))
+    return None if sizes is None else SwinConfig(**sizes)
+
+
+def _load_config(params: HuggingFaceSwin.Params) -> SwinConfig:
+    known = None if params.pretrained or Path(params.model).exists() else published_config(params.model)
+    if known is not None:
+        return known
+    try:
+        config = AutoConfig.from_pretrained(params.model, revision=params.revision, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _missing(params, "configuration") from error
+    if config.model_type != "swin":
+        raise UsageError(f"model '{params.model}' is of type '{config.model_type}', not 'swin'", hint="pare-bench list backbone")
+    return config
+
+
+def _load_model(params: HuggingFaceSwin.Params, config: SwinConfig) -> SwinModel:
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model, info = SwinModel.from_pretrained(
+                params.model, config=config, revision=params.revision, use_safetensors=True, add_pooling_layer=False, output_loading_info=True
+            )
+    except (OSError, ValueError) as error:
+        raise _missing(params, "safetensors weights") from error
+    if info["missing_keys"]:
+        raise IntegrityError(f"weights of '{params.model}' lack {len(info['missing_keys'])} tensors, first '{min(info['missing_keys'])}'")
+    return model
+
+
+def _missing(params: HuggingFaceSwin.Params, what: str) -> DataMissingError:
+    return DataMissingError(
+        f"no {what} of backbone '{params.model}' on this machine or the hub",
+        hint=f"where there is network run: hf download {params.model}; or give a local folder that holds config.json and model.safetensors",
+    )

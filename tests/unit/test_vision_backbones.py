@@ -1,0 +1,294 @@
+"""Vision backbones: split where tokens are embedded, they still compute what the library's own network computes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+from torch.testing import assert_close
+from transformers import BertConfig, SwinConfig, SwinModel
+
+from pare_bench.builtin.backbones.swin import MEAN, STD, HuggingFaceSwin, NanoSwin, published_config
+from pare_bench.builtin.backbones.vision_transformer import TimmVision
+from pare_bench.builtin.backbones.weights import bundled_digest, file_digest, load_bundled
+from pare_bench.contracts.backbone import Backbone
+from pare_bench.errors import DataMissingError, IntegrityError, UnknownNameError, UsageError
+from pare_bench.pretraining import __main__ as dispatcher
+from pare_bench.pretraining import vision
+from pare_bench.pretraining.vision import Recipe, digits_probe, learning_rate
+
+SMALL_SWIN = {"image_size": 32, "patch_size": 2, "embed_dim": 12, "depths": [1, 2], "num_heads": [2, 3], "window_size": 4}
+
+
+def shaken(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Give every weight a random value, so that biases, norms and positions differ from their initial constants."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2)
+    return model
+
+
+@pytest.fixture
+def hf_folder(tmp_path: Path) -> Path:
+    model = shaken(SwinModel(SwinConfig(**SMALL_SWIN, use_absolute_embeddings=True), add_pooling_layer=False))
+    model.save_pretrained(tmp_path / "swin")
+    return tmp_path / "swin"
+
+
+def tiny_backbone(name: str, hf_folder: Path) -> Backbone:
+    match name:
+        case "nano_last":
+            return NanoSwin()
+        case "nano_all":
+            return NanoSwin(NanoSwin.Params(stages="all"))
+        case "hf":
+            return HuggingFaceSwin(HuggingFaceSwin.Params(model=str(hf_folder)))
+    model = {"vit": "test_vit", "vit_registers": "test_vit3", "swin": "swin_tiny_patch4_window7_224"}[name]
+    return shaken(TimmVision(TimmVision.Params(model=model, image_size=64)))
+
+
+def library_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
+    """Run the library's own forward pass on images of the model's size."""
+    if isinstance(backbone, NanoSwin):
+        return backbone.swin.forward_features((images - MEAN) / STD).flatten(1, 2)
+    normalised = (images - backbone.mean) / backbone.std
+    if isinstance(backbone, HuggingFaceSwin):
+        return backbone.model(normalised).last_hidden_state
+    features = backbone.model.forward_features(normalised)
+    return features.flatten(1, 2) if features.ndim == 4 else features[:, backbone.model.num_prefix_tokens :]
+
+
+@pytest.mark.parametrize("name", ["nano_last", "nano_all", "hf", "vit", "vit_registers", "swin"])
+def test_contract_of_every_backbone(name: str, hf_folder: Path) -> None:
+    backbone = tiny_backbone(name, hf_folder).eval()
+    size = backbone.image_size if isinstance(backbone.image_size, tuple) else (backbone.image_size,) * 2
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    tokens = backbone.embed_source(images)
+    assert tokens.shape == (2, backbone.grid[0] * backbone.grid[1], backbone.dim)
+    features = backbone(tokens)
+    assert features.shape == (2, backbone.out_grid[0] * backbone.out_grid[1], backbone.feats)
+
+    # Embedding and body together are the library's network.
+    if name == "nano_all":
+        last = library_features(backbone, images).unflatten(1, (7, 7)).permute(0, 3, 1, 2)
+        again = torch.nn.functional.interpolate(last, (14, 14), mode="bilinear").flatten(2).transpose(1, 2)
+        assert_close(features[..., 64:], again, atol=1e-5, rtol=1e-5)
+    else:
+        assert_close(features, library_features(backbone, images), atol=1e-5, rtol=1e-5)
+
+    # Other sizes are resized; the content decides, not the number of pixels.
+    assert backbone.embed_source(images[..., :20, :31]).shape == tokens.shape
+    assert_close(backbone.embed_source(torch.full((1, 3, 9, 13), 0.4)), backbone.embed_source(torch.full((1, 3, *size), 0.4)), atol=1e-4, rtol=1e-4)
+
+    # The embedder's weights, applied by hand, embed alike, and are copies.
+    weights = backbone.embedder_weights()
+    mean = MEAN if isinstance(backbone, NanoSwin) else backbone.mean
+    std = STD if isinstance(backbone, NanoSwin) else backbone.std
+    patch = backbone.patch_size
+    assert weights["weight"].shape == (backbone.dim, 3, patch, patch)
+    by_hand = torch.nn.functional.conv2d((images - mean) / std, weights["weight"], weights["bias"], stride=patch).flatten(2).transpose(1, 2)
+    if name.startswith("vit"):
+        by_hand = by_hand + weights["position"]
+    else:
+        by_hand = torch.nn.functional.layer_norm(by_hand, (backbone.dim,), weights["norm_weight"], weights["norm_bias"]) + weights.get("position", 0)
+    assert_close(by_hand, tokens, atol=1e-4, rtol=1e-4)
+    for weight in weights.values():
+        weight.add_(1.0)
+    assert_close(backbone.embed_source(images), tokens)
+
+    # A loss on the features reaches the first token.
+    entering = tokens.detach().requires_grad_()
+    backbone(entering).square().sum().backward()
+    assert entering.grad[:, 0].abs().max() > 0
+
+    # From scratch: every weight that is drawn at random is another one, and the seed decides which.
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    torch.manual_seed(7)
+    backbone.reinitialise()
+    first = {key: value.clone() for key, value in backbone.state_dict().items()}
+    unchanged = [key for key in before if torch.equal(before[key], first[key])]
+    assert unchanged == []
+    assert first.keys() == before.keys()
+    assert not torch.allclose(backbone.embed_source(images), tokens)
+    assert not backbone.training
+    torch.manual_seed(7)
+    backbone.reinitialise()
+    assert all(torch.equal(first[key], value) for key, value in backbone.state_dict().items())
+
+
+def test_nano_swin_loads_its_bundle_without_touching_the_random_stream() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    backbone = NanoSwin()
+    assert torch.equal(torch.rand(1), expected)
+    stored = load_file(files("pare_bench") / "data" / "weights" / "nano_swin.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    for name, value in backbone.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, stored[name].float())
+    assert NanoSwin.weights_digest(NanoSwin.Params()) == bundled_digest("nano_swin")
+    assert NanoSwin.weights_digest(NanoSwin.Params(pretrained=False)) == ""
+
+
+def test_drop_path_acts_only_while_training() -> None:
+    backbone = NanoSwin(NanoSwin.Params(drop_path=0.5))
+    tokens = torch.randn(4, 196, 64)
+    backbone.train()
+    assert not torch.equal(backbone(tokens), backbone(tokens))
+    backbone.eval()
+    assert torch.equal(backbone(tokens), NanoSwin().eval()(tokens))
+
+
+def test_changed_weights_and_missing_weights_are_named(tmp_path: Path) -> None:
+    for suffix in ("json", "safetensors"):
+        shutil.copy(files("pare_bench") / "data" / "weights" / f"nano_swin.{suffix}", tmp_path)
+    assert load_bundled("nano_swin", tmp_path).keys() == NanoSwin().state_dict().keys()
+    weights = tmp_path / "nano_swin.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(IntegrityError, match="sha256"):
+        load_bundled("nano_swin", tmp_path)
+    weights.unlink()
+    with pytest.raises(DataMissingError, match=r"nano_swin\.safetensors"):
+        load_bundled("nano_swin", tmp_path)
+    (tmp_path / "nano_swin.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="sha256"):
+        bundled_digest("nano_swin", tmp_path)
+
+
+def test_card_tells_the_recipe_that_the_command_runs() -> None:
+    card = json.loads((files("pare_bench") / "data" / "weights" / "nano_swin.json").read_text())
+    recipe = {key: value for key, value in card["recipe"].items() if key != "command"}
+    assert Recipe(**recipe) == Recipe()
+    assert card["steps_done"] == Recipe().steps
+    assert card["architecture"]["parameters"] == sum(weight.numel() for weight in NanoSwin().parameters())
+
+
+def test_pretrained_features_beat_random_ones_on_digits() -> None:
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        random = NanoSwin(NanoSwin.Params(pretrained=False))
+        assert digits_probe(NanoSwin(), 200, seed) >= digits_probe(random, 200, seed) + 0.1
+
+
+def test_hf_swin_refuses_what_it_cannot_load(hf_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    params = HuggingFaceSwin.Params(model=str(hf_folder))
+    assert HuggingFaceSwin.weights_digest(params) == file_digest(hf_folder / "model.safetensors")
+    with pytest.raises(DataMissingError, match="no configuration"):
+        HuggingFaceSwin(HuggingFaceSwin.Params(model=str(tmp_path / "nowhere")))
+    BertConfig(hidden_size=8, num_attention_heads=2).save_pretrained(tmp_path / "bert")
+    with pytest.raises(UsageError, match="'bert'"):
+        HuggingFaceSwin(HuggingFaceSwin.Params(model=str(tmp_path / "bert")))
+    state = load_file(hf_folder / "model.safetensors")
+    state.pop("layernorm.weight")
+    save_file(state, hf_folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(IntegrityError, match=r"layernorm\.weight"):
+        HuggingFaceSwin(params)
+    # A pickle next to the configuration is never opened.
+    (hf_folder / "model.safetensors").unlink()
+    torch.save(state, hf_folder / "pytorch_model.bin")
+    with pytest.raises(DataMissingError, match="safetensors"):
+        HuggingFaceSwin(params)
+    assert HuggingFaceSwin.weights_digest(HuggingFaceSwin.Params(pretrained=False)) == ""
+
+
+def test_published_swin_base_is_known_without_network() -> None:
+    config = published_config("microsoft/swin-base-patch4-window7-224-in22k")
+    assert (config.embed_dim, config.depths, config.num_heads, config.hidden_size) == (128, [2, 2, 18, 2], [4, 8, 16, 32], 1024)
+    with torch.device("meta"):
+        model = SwinModel(config, add_pooling_layer=False)
+    # Liu et al., Table 1: 88 M with the 1,000-class head (1.025 M).
+    assert sum(weight.numel() for weight in model.parameters()) == pytest.approx(86.7e6, rel=0.01)
+    assert published_config("someone/else") is None
+
+
+def test_timm_loads_safetensors_files_and_folders_only(tmp_path: Path) -> None:
+    donor = shaken(timm.create_model("test_vit", num_classes=5))
+    save_file(donor.state_dict(), tmp_path / "model.safetensors")
+    images = torch.rand(1, 3, 160, 160)
+    for weights in (tmp_path, tmp_path / "model.safetensors"):
+        params = TimmVision.Params(model="test_vit", weights=str(weights))
+        backbone = TimmVision(params).eval()
+        expected = donor.eval().forward_features((images - backbone.mean) / backbone.std)[:, 1:]
+        assert_close(backbone(backbone.embed_source(images)), expected, atol=1e-5, rtol=1e-5)
+        assert TimmVision.weights_digest(params) == file_digest(tmp_path / "model.safetensors")
+    state = donor.state_dict()
+    state.pop("blocks.0.attn.qkv.weight")
+    save_file(state, tmp_path / "short.safetensors")
+    with pytest.raises(IntegrityError, match=r"blocks\.0\.attn\.qkv\.weight"):
+        TimmVision(TimmVision.Params(model="test_vit", weights=str(tmp_path / "short.safetensors")))
+    torch.save(state, tmp_path / "pickle.pth")
+    with pytest.raises(DataMissingError, match=r"pickle\.pth"):
+        TimmVision(TimmVision.Params(model="test_vit", weights=str(tmp_path / "pickle.pth")))
+    with pytest.raises(UnknownNameError, match="vit_base_patch16_224"):
+        TimmVision(TimmVision.Params(model="vit_base_patch16_224x"))
+    with pytest.raises(UsageError, match="ResNet"):
+        TimmVision(TimmVision.Params(model="test_resnet"))
+
+
+def test_learning_rate_warms_up_stays_and_cools_down_whatever_the_length() -> None:
+    recipe = Recipe(steps=1000, warmup_steps=100, cooldown_steps=300, learning_rate=1.0)
+    rates = [learning_rate(recipe, step) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert set(rates[99:701]) == {1.0}
+    assert rates[850] == pytest.approx(0.5)
+    assert rates[-1] < 1e-4
+    longer = [learning_rate(Recipe(steps=2000, warmup_steps=100, cooldown_steps=300, learning_rate=1.0), step) for step in range(700)]
+    assert longer == rates[:700]
+
+
+def test_interrupted_pretraining_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(steps=4, batch=8, classes=4, instances=4, warmup_steps=2, cooldown_steps=2)
+    monkeypatch.setattr(vision, "digits_probe", lambda backbone, labels, seed: 0.0)  # not under test here, and slow
+    vision.pretrain(recipe, tmp_path / "one", tmp_path / "out_one", checkpoint_every=2)
+
+    original = vision.batch_loss
+
+    def stopping(model: vision.Pretraining, pool: vision.Pool, recipe: Recipe, step: int) -> tuple[torch.Tensor, float]:
+        if step == 3:
+            raise KeyboardInterrupt
+        return original(model, pool, recipe, step)
+
+    monkeypatch.setattr(vision, "batch_loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        vision.pretrain(recipe, tmp_path / "two", tmp_path / "out_two", checkpoint_every=2)
+    assert torch.load(tmp_path / "two" / "nano_swin.pt", weights_only=True)["step"] == 2
+    monkeypatch.setattr(vision, "batch_loss", original)
+    vision.pretrain(recipe, tmp_path / "two", tmp_path / "out_two", checkpoint_every=2)
+    for name in (vision.WEIGHTS, vision.CARD):
+        assert (tmp_path / "out_one" / name).read_bytes() == (tmp_path / "out_two" / name).read_bytes()
+    assert load_bundled("nano_swin", tmp_path / "out_two").keys() == NanoSwin().state_dict().keys()
+
+
+def test_augmentation_moves_image_and_mask_together() -> None:
+    """White where the mask is, black elsewhere: after any change the mask still marks what stands out."""
+    masks = torch.zeros(16, 56, 56, dtype=torch.bool)
+    masks[:, 15:35, 22:44] = True
+    images = masks[:, None].float().expand(-1, 3, -1, -1)
+    changed, moved = vision.augmented(images, masks, torch.Generator().manual_seed(0))
+    assert changed.shape == images.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    flat, marks = changed.mean(1).flatten(1), moved.flatten(1)
+    correlation = torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(flat, marks, strict=True)])
+    assert (correlation.abs() > 0.75).sum() >= 13
+    assert len({mask.numpy().tobytes() for mask in moved}) == 16
+
+
+def test_dispatcher_hands_the_arguments_to_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(vision, "main", seen.append)
+    dispatcher.main(["nano_swin", "--steps", "3"])
+    assert seen == [["--steps", "3"]]
+    with pytest.raises(SystemExit):
+        dispatcher.main(["nano_nothing"])
