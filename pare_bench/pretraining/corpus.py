@@ -114,7 +114,7 @@ def topic_documents() -> list[Document]:
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str) and isinstance(value, ast.Constant) and isinstance(value.value, str):
                     documents.append(Document(f"topics.{key.value}", sentences(value.value)))
     return [document for document in documents if document.sentences]
 

@@ -209,7 +209,7 @@ def test_nano_text_fits_its_contract_and_its_card():
 
 def test_shipped_weights_beat_a_random_network():
     random, pretrained = (probe_errors(800, seed=0, pretrained=pretrained) for pretrained in (False, True))
-    assert pretrained < random - 0.05
+    assert pretrained < random - 0.1  # measured: 0.18 to 0.23 in three seeds (docs/backbones/nano_text.md)
 
 
 def test_masking_changes_the_shares_it_promises():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int64
@@ -63,7 +63,8 @@ class TextEncoder(backbone.Backbone, ABC):
         super().__init__()
         self.model = model.float()
         self.dim = self.feats = int(model.config.hidden_size)
-        padding = model.embeddings.position_embeddings.padding_idx
+        embeddings: Any = model.embeddings
+        padding = embeddings.position_embeddings.padding_idx
         # RoBERTa numbers positions from one after the padding id; BERT has no padding position and numbers from 0.
         self.first_position = 0 if padding is None else int(padding) + 1
         self.grid = (int(model.config.max_position_embeddings) - self.first_position,)
@@ -128,7 +129,7 @@ class NanoText(TextEncoder):
         """``pretrained`` False leaves the random initial weights; ``dropout`` acts inside the layers while training."""
 
         pretrained: bool = True
-        dropout: float = Field(0.0, ge=0.0, lt=1.0)
+        dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
 
     def __init__(self, params: Params | None = None) -> None:
         """Build the network.
@@ -163,7 +164,7 @@ class HuggingFaceText(TextEncoder):
         model: str = "roberta-base"
         revision: str | None = None
         pretrained: bool = True
-        dropout: float | None = Field(None, ge=0.0, lt=1.0)
+        dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
 
     def __init__(self, params: Params | None = None) -> None:
         """Load or draw the network.
