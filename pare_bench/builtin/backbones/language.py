@@ -200,7 +200,7 @@ def _load_config(params: HuggingFaceText.Params) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(params.model, revision=params.revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise _missing(params, "a configuration") from error
+        raise _missing(params, "configuration") from error
 
 
 def _load_model(params: HuggingFaceText.Params, config: PreTrainedConfig) -> PreTrainedModel:
