@@ -52,10 +52,10 @@ def run_all(registry: Registry, configs: Sequence[RunConfig], store: Store, disp
         served = found is not None and found.status != "failed"
         record = found if found is not None and served else run(registry, prepared, display, command)
         path = store.path(config.suite, config.task.name, config.method.name, record.run_id) if served else store.save(record)
+        results.append(Result(record, path, served))
         if not served:
             registry.plugins.notify("pare_bench_run_finished", record=record)
             write_leaderboard(store)
-        results.append(Result(record, path, served))
         display.end(results[-1])
         return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,13 +70,19 @@ class Context:
     def fit(self, objective: Objective, network: nn.Module, data: TrainData, *, stage: str = "train") -> History:
         """Train ``objective`` on the training split; validation scores ``network`` with the task's primary metric."""
         metric = data.metrics[0]
+
+        def validate() -> float:
+            outputs = predict(network, data.val.inputs, self.device)
+            # A metric may refuse such outputs with its own error; what happened is that training diverged.
+            return metric.compute(outputs, data.val) if np.isfinite(outputs).all() else math.nan
+
         history = train(
             objective,
             data.train,
             recipe=self.config.recipe,
             budget=self.config.budget,
             services=LoopServices(self.words(stage), self.accelerator, self.reporter),
-            validate=lambda: metric.compute(predict(network, data.val.inputs, self.device), data.val),
+            validate=validate,
             metric=metric.name,
             direction=metric.direction,
             augment=self.augment,

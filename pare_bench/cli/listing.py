@@ -73,7 +73,8 @@ def plugins_command(format: FormatOption = None) -> None:  # noqa: A002
 
 
 def _singular(kind: str, kinds: tuple[str, ...]) -> str:
-    return kind[:-1] if kind not in kinds and kind[:-1] in kinds else kind
+    singular = kind.removesuffix("s")
+    return singular if kind not in kinds and singular in kinds else kind
 
 
 def _plain(value: Any) -> Any:

@@ -41,7 +41,7 @@ class Patch1d(Embedder):
         self.norm = nn.LayerNorm(backbone.dim)
         self.position = nn.Parameter(weights["position"][: self.num_tokens].clone())
         nn.init.xavier_uniform_(self.project.weight, gain=math.sqrt(2))
-        nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
+        # The bias keeps torch's default draw: a stretch of one value times a weight vector would lose its size in the layer norm, all but the sign.
         with torch.no_grad():
             self.norm.weight.copy_(weights["norm_weight"])
             self.norm.bias.copy_(weights["norm_bias"])
