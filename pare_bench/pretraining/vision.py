@@ -39,13 +39,13 @@ class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    steps: int = 5000
+    steps: int = 3500
     batch: int = 32
     classes: int = 64
     instances: int = 120
     learning_rate: float = 1.5e-3
     warmup_steps: int = 100
-    cooldown_steps: int = 1500
+    cooldown_steps: int = 1000
     weight_decay: float = 0.05
     label_smoothing: float = 0.0
     mask_weight: float = 0.5
