@@ -122,11 +122,12 @@ SHAPES = tuple(_OUTLINES)
 TEXTURES = tuple(_PATTERNS)
 
 
-def render(labels: NDArray[np.integer], rng: np.random.Generator, size: int = 32, *, clutter: float = 0.7) -> Array:
+def render(labels: NDArray[np.integer], rng: np.random.Generator, size: int = 32, *, clutter: float = 0.7, hue: float = 1.0) -> Array:
     """Return images ``[n 3 size size]`` in [0, 1] of the classes ``labels`` ``[n]`` (10 x shape + texture).
 
     Position, rotation, scale, aspect, colours, lighting, distractors in the background and a strip across the object are random.
-    ``clutter`` scales contrast of background and distractors, occlusion and noise (0: a plain grey background).
+    ``clutter`` scales contrast of background and distractors, occlusion and noise (0: a plain grey background); ``hue`` scales all
+    differences in hue (0: grey).
     """
     count, fine = len(labels), size * SUPERSAMPLING
     axis = ((np.arange(fine, dtype=np.float32) + 0.5) / SUPERSAMPLING - size / 2).astype(np.float32)
@@ -135,7 +136,7 @@ def render(labels: NDArray[np.integer], rng: np.random.Generator, size: int = 32
     def draw(low: float, high: float) -> Array:
         return rng.uniform(low, high, (count, 1, 1)).astype(np.float32)
 
-    scene = _background(x, y, size, rng, clutter)
+    scene = _background(x, y, size, rng, clutter=clutter, hue=hue)
     u, v = _rotate(x - draw(-0.07, 0.07) * size, y - draw(-0.07, 0.07) * size, draw(-TILT, TILT))
     radius, aspect = draw(0.33, 0.42) * size, draw(0.92, 1.09)
     mask, share = np.empty((count, fine, fine), dtype=bool), np.empty((count, fine, fine), dtype=np.float32)
@@ -146,12 +147,12 @@ def render(labels: NDArray[np.integer], rng: np.random.Generator, size: int = 32
     for index, texture in enumerate(TEXTURES):
         chosen = labels % len(TEXTURES) == index
         share[chosen] = pattern(texture, turned_u[chosen], turned_v[chosen], rng)
-    first, second = _colour_pair(count, rng)
+    first, second = _colour_pair(count, rng, hue)
     share = share[:, None]
     scene = np.where(mask[:, None], first * (1 - share) + second * share, scene)
     along, _ = _rotate(x - draw(-0.3, 0.3) * size, y - draw(-0.3, 0.3) * size, draw(0, 2 * np.pi))
     strip = (np.abs(along) < draw(0.03, 0.07) * size) & (draw(0, 1) < 0.5 * clutter)
-    scene = np.where(strip[:, None], _colours(count, 1, rng)[:, 0], scene)
+    scene = np.where(strip[:, None], _colours(count, 1, rng, hue)[:, 0], scene)
     scene = scene.reshape(count, 3, size, SUPERSAMPLING, size, SUPERSAMPLING).mean(axis=(3, 5))
     return _light(scene, rng, clutter)
 
@@ -161,10 +162,10 @@ def balanced_labels(count: int, num: int, rng: np.random.Generator) -> NDArray[n
     return np.concatenate([rng.permutation(num) for _ in range(-(-count // num))])[:count].astype(np.int64)
 
 
-def _background(x: Array, y: Array, size: int, rng: np.random.Generator, clutter: float) -> Array:
+def _background(x: Array, y: Array, size: int, rng: np.random.Generator, *, clutter: float, hue: float) -> Array:
     """Return a cloudy mixture of two colours with a few discs and bars, ``[n 3 *x.shape[1:]]``."""
     count = len(x)
-    colours = 0.5 + clutter * (_colours(count, 2 + DISTRACTORS, rng) - 0.5)
+    colours = 0.5 + clutter * (_colours(count, 2 + DISTRACTORS, rng, hue) - 0.5)
     coarse = rng.standard_normal((count, -(-x.shape[1] // 4), -(-x.shape[2] // 4)), dtype=np.float32)
     cloud = np.asarray(gaussian_filter(coarse, (0, 3.0, 3.0), mode="wrap")) * np.float32(6.0)
     cloud = _enlarge(1 / (1 + np.exp(-2 * cloud)), 4)[:, : x.shape[1], : x.shape[2]][:, None]
@@ -188,20 +189,20 @@ def _light(image: Array, rng: np.random.Generator, clutter: float) -> Array:
     return np.clip(image * light[:, None] + noise, 0, 1).astype(np.float32)
 
 
-def _colour_pair(count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def _colour_pair(count: int, rng: np.random.Generator, hue: float) -> tuple[Array, Array]:
     """Return a dark and a light colour ``[n 3 1 1]`` in random order, so that a texture is visible in grey as well."""
-    dark, light = _tint(rng.uniform(0.08, 0.32, count), rng), _tint(rng.uniform(0.68, 0.92, count), rng)
+    dark, light = (_tint(rng.uniform(low, low + 0.24, count), rng, hue) for low in (0.08, 0.68))
     swap = rng.random((count, 1, 1, 1)) < 0.5
     return np.where(swap, light, dark), np.where(swap, dark, light)
 
 
-def _colours(count: int, each: int, rng: np.random.Generator) -> Array:
-    return _tint(rng.uniform(0.3, 0.7, count * each), rng).reshape(count, each, 3, 1, 1)
+def _colours(count: int, each: int, rng: np.random.Generator, hue: float) -> Array:
+    return _tint(rng.uniform(0.3, 0.7, count * each), rng, hue).reshape(count, each, 3, 1, 1)
 
 
-def _tint(luma: NDArray[np.float64], rng: np.random.Generator) -> Array:
+def _tint(luma: NDArray[np.float64], rng: np.random.Generator, hue: float) -> Array:
     """Return colours ``[n 3 1 1]`` of the given luminance and a random hue."""
-    chroma = rng.uniform(-0.3, 0.3, (len(luma), 3))
+    chroma = hue * rng.uniform(-0.3, 0.3, (len(luma), 3))
     chroma -= (chroma @ _LUMA)[:, None]
     return np.clip(luma[:, None] + chroma, 0, 1).astype(np.float32)[:, :, None, None]
 
