@@ -25,8 +25,9 @@ class Spherical(SimulatedTask):
     Differences: a rotation of its own for each image, where the published template shares one among 500; smallest and largest value are taken
     over the three channels together (how the published file did it is not known).
 
-    The images have a plainer background and weaker hues (clutter 0.1 and hue 0.2, against 0.7 and 1). With the clutter of ``cifar100`` the network
-    below learned 600 images by heart without augmentation and stayed at the floor (test error 0.998); limiting the rotation to 30 degrees of latitude and 20 of roll gained nothing.
+    The images have a plainer background and weaker hues (clutter 0.1 and hue 0.2, against 0.7 and 1). With the clutter of ``cifar100`` a network
+    like the one below learned 600 images by heart and stayed at the floor (test error 0.998); limiting the rotation to 30
+    degrees of latitude and 20 of roll gained nothing.
 
     Left out: what the ``cifar100`` twin leaves out.
 
