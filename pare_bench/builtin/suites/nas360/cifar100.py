@@ -29,7 +29,7 @@ class Cifar100(SimulatedTask):
 
     Measured at size ``cpu`` (600 training images, 6 of a class; test error): constant 0.99; a six-layer convolution network (32, 48, 48, 96, 96,
     128 channels, kernels 3, three strides of 2, batch norm, global average, dropout 0.3; published augmentation; AdamW, weight decay 0.05,
-    one-cycle peak 5e-3, batch 32, 40 epochs, about a minute) 0.618 and 0.570 (2 seeds): shape wrong in 0.50 and 0.48 of the images, texture in
+    one-cycle peak 5e-3, batch 32, 40 epochs, 2 min, busy core) 0.618 and 0.570 (2 seeds): shape wrong in 0.50 and 0.48 of the images, texture in
     0.21 and 0.17. The Bayes rate is not known; to the eye nearly every image is unambiguous.
     """
 

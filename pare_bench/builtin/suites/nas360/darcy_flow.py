@@ -35,7 +35,7 @@ class DarcyFlow(SimulatedTask):
     training split alone, so a larger size extends a smaller one in everything but this normalisation.
 
     Measured at size ``cpu`` (test, 1 seed): constant (the mean training solution) 0.250; a small Fourier neural operator (12 channels, 2 layers of
-    8 x 8 modes per corner, AdamW, one-cycle peak 5e-3, batch 20, 10 epochs, about a minute) 0.049. The target is a function of the field on
+    8 x 8 modes per corner, AdamW, one-cycle peak 5e-3, batch 20, 10 epochs, 157 s on a busy core) 0.049. The target is a function of the field on
     421 x 421 nodes, of which the input shows one in 25, so 0 cannot be reached; how close one can come is not known.
     """
 
