@@ -27,6 +27,18 @@ SLOTS: Mapping[str, str] = {
     "source": "task",
 }
 
+#: Fields that have an option of their own.
+_OPTIONS: Mapping[str, str] = {
+    "suite": "--suite",
+    "preset": "--preset",
+    "task": "--task",
+    "method": "--method",
+    "tier": "--tier",
+    "track": "--track",
+    "seed": "--seeds",
+    "device": "--device",
+}
+
 
 class Slot(Params):
     """A component by name, with all its parameters."""
@@ -142,11 +154,14 @@ def apply_override(values: dict[str, Any], path: tuple[str, ...], value: Any, us
     """
     text = ".".join(path)
     head, *rest = path
-    if head not in RunConfig.model_fields or head in ("suite", "preset"):
-        close = nearest(head, RunConfig.model_fields)
+    if head in _OPTIONS and rest in ([], ["name"]):
+        # Sizes, presets and slots follow from these; set afterwards, they would no longer fit together.
+        raise UsageError(f"option -o has unknown path '{text}': it has an option of its own", hint=f"use {_OPTIONS[head]} {value}")
+    if head not in RunConfig.model_fields:
+        close = nearest(head, set(RunConfig.model_fields) - set(_OPTIONS))
         raise UsageError(
             f"option -o has unknown path '{text}'" + (f"; did you mean '{close}'?" if close else ""),
-            hint=f"paths begin with one of: {', '.join(sorted(set(RunConfig.model_fields) - {'suite', 'preset'}))}",
+            hint=f"paths begin with one of: {', '.join(sorted(set(RunConfig.model_fields) - set(_OPTIONS) | {'method', 'task'}))}",
         )
     if head in SLOTS and head not in set(used_slots):
         method = values["method"]["name"]
@@ -157,7 +172,7 @@ def apply_override(values: dict[str, Any], path: tuple[str, ...], value: Any, us
                 values[head] = {"name": value, "params": {}}
         elif rest == ["name"]:
             values[head] = {"name": value, "params": {}}
-        elif len(rest) == 1 or rest[0] == "params":
+        elif len(rest) == 1 or (len(rest) == 2 and rest[0] == "params"):
             values[head]["params"] = {**values[head]["params"], rest[-1]: value}
         else:
             raise UsageError(f"option -o has unknown path '{text}'", hint=f"a component's parameters are {head}.<name>: pare-bench show {head} NAME")

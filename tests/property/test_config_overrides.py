@@ -142,9 +142,8 @@ def test_naming_the_same_component_keeps_its_parameters():
         ("recipe.learning_rte", "did you mean 'recipe.learning_rate'"),
         ("recipe", "unknown path 'recipe'"),
         ("recipee.batch_size", "did you mean 'recipe'"),
-        ("suite", "unknown path 'suite'"),
-        ("preset", "unknown path 'preset'"),
         ("seed.deep", "unknown path 'seed.deep'"),
+        ("selector.params.a.b", "unknown path 'selector.params.a.b'"),
         ("aligner", "method 'pare' has no aligner"),
         ("selector.a.b", "unknown path 'selector.a.b'"),
     ],
@@ -153,6 +152,14 @@ def test_paths_that_do_not_exist(path, message):
     with pytest.raises(UsageError, match=message) as caught:
         apply_override(nested_values(), tuple(path.split(".")), 1, ("selector",))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("field", ["suite", "preset", "task", "method", "tier", "track", "seed", "device", "task.name", "method.name"])
+def test_what_has_an_option_of_its_own_is_set_with_it(field):
+    """``-o method=orca`` would keep the slots of the other method, ``-o seed=3`` would make every seed the same run."""
+    with pytest.raises(UsageError, match=f"unknown path '{field}': it has an option of its own") as caught:
+        apply_override(nested_values(), tuple(field.split(".")), "x", ())
+    assert caught.value.hint in (f"use --{field.partition('.')[0]} x", "use --seeds x")
 
 
 @EXAMPLES
