@@ -48,7 +48,7 @@ def code_digest(modules: Iterable[str]) -> str:
 
 
 def with_imports(modules: Iterable[str]) -> set[str]:
-    """Return ``modules`` and what they import, transitively, from their own top-level packages, without the plumbing."""
+    """Return ``modules`` and what they import, transitively, from their own top-level packages and from ours, without the plumbing."""
     seen: set[str] = set()
     queue = list(modules)
     while queue:
@@ -56,10 +56,11 @@ def with_imports(modules: Iterable[str]) -> set[str]:
         if module in seen or module in PLUMBING or _source(module) is None:
             continue
         seen.add(module)
-        package = module.partition(".")[0]
+        # A baseline or a plugin is made of our modules, too: what changes in them changes its results.
+        packages = (module.partition(".")[0], "pare_bench")
         for node in ast.walk(ast.parse(_source(module) or "")):
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                queue += [name for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)) if name.partition(".")[0] == package]
+                queue += [name for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)) if name.partition(".")[0] in packages]
             elif isinstance(node, ast.Import):
                 queue += [alias.name for alias in node.names if alias.name.partition(".")[0] == package]
     return seen

@@ -70,14 +70,19 @@ def test_a_module_without_source_counts_by_name():
     assert code_digest(["math"]) != code_digest(["not_there"])
 
 
-def test_imports_are_followed_inside_the_package_only(package):
+def test_imports_are_followed_inside_the_package_and_into_ours(package):
     package("top", "import numpy\nimport pare_bench.metrics\nfrom digested import middle\n")
     package("middle", "def late():\n    from digested.bottom import thing\n    return thing\n")
     package("bottom", "import digested.top\nthing = 1\n")
     package("other", "")
     found = with_imports(["digested.top"])
     assert {name for name in found if name.startswith("digested.")} == {"digested.top", "digested.middle", "digested.bottom"}
-    assert not any(name.startswith(("numpy", "pare_bench")) for name in found)
+    assert "pare_bench.metrics" in found
+    assert not any(name.startswith("numpy") for name in found)
+
+
+def test_a_baseline_depends_on_what_it_is_made_of():
+    assert {"pare_bench.source", "pare_bench_baselines.fine_tuning"} <= with_imports(["pare_bench_baselines.orca"])
 
 
 def test_a_component_brings_what_it_is_made_of():
