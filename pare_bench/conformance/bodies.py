@@ -91,12 +91,13 @@ def _backbone(component: type[Backbone], params: Params | None, modality: str) -
         body = component(chosen).eval()
     with seeded(1):
         twin = component(chosen).eval()
-    pretrained = getattr(chosen, "pretrained", True)
+    digest = component.weights_digest(chosen)
     tokens = random_tensor(2, _num_tokens(body, modality), body.dim)
     with torch.no_grad():
         features = body(tokens)
-        if pretrained and far_apart(features, twin(tokens)):
-            yield "two builds from the same parameters differ: its weights are not fixed by them"
+        # Without weight files a body may be a random draw; with them, nothing of it may be.
+        if digest and far_apart(features, twin(tokens)):
+            yield "two builds from the same weight files differ: a part of it is drawn anew"
     places = math.prod(body.out_grid) if body.out_grid is not None else tokens.shape[1]
     if modality == "image" and (body.out_grid is None or len(body.grid) != 2 or len(body.out_grid) != 2):
         yield f"an image body needs 2-D grid and out_grid, has {body.grid} and {body.out_grid}"
@@ -107,7 +108,6 @@ def _backbone(component: type[Backbone], params: Params | None, modality: str) -
         yield "features are not finite"
     if far_apart(features[:1], body(tokens[:1]).detach()):
         yield "examples of a batch influence each other in evaluation mode"
-    digest = component.weights_digest(chosen)
     if not isinstance(digest, str) or digest != component.weights_digest(chosen):
         yield "weights_digest is not a string that stays the same"
     yield from _source_embedding(body, modality)

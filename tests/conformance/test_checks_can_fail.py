@@ -240,6 +240,10 @@ class WrongPlaces(ImageBody):
 
 
 class NeverTheSame(ImageBody):
+    @classmethod
+    def weights_digest(cls, params):
+        return "of a file"
+
     def __init__(self, params):
         super().__init__(params)
         self.body.reset_parameters()
@@ -252,7 +256,7 @@ class NeverTheSame(ImageBody):
         (KeepsWeights, ("as they were",)),
         (OwnSeed, ("default generator",)),
         (WrongPlaces, ("features have shape",)),
-        (NeverTheSame, ("not fixed",)),
+        (NeverTheSame, ("drawn anew",)),
     ],
 )
 def test_backbones(backbone, words):
