@@ -59,10 +59,12 @@ def with_imports(modules: Iterable[str]) -> set[str]:
         # A baseline or a plugin is made of our modules, too: what changes in them changes its results.
         packages = (module.partition(".")[0], "pare_bench")
         for node in ast.walk(ast.parse(_source(module) or "")):
+            names: list[str] = []
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                queue += [name for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)) if name.partition(".")[0] in packages]
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
-                queue += [alias.name for alias in node.names if alias.name.partition(".")[0] == package]
+                names = [alias.name for alias in node.names]
+            queue += [name for name in names if name.partition(".")[0] in packages]
     return seen
 
 

@@ -173,7 +173,7 @@ class Sentences(ImageClasses):
 
 
 #: target task -> (backbone, embedder, source): what a method check runs on.
-PROBLEMS = {
+PROBLEMS: dict[type[SimulatedTask], tuple[str, str, str]] = {
     ImageClasses: ("conformance_image_body", "patch2d", "conformance_pictures"),
     DenseField: ("conformance_image_body", "patch2d", "conformance_pictures"),
     SequenceLabels: ("conformance_text_body", "patch1d", "conformance_sentences"),

@@ -163,7 +163,7 @@ def perfect_outputs(task: Task, split: Split) -> np.ndarray:
             return (20 * np.eye(num)[split.targets]).astype(np.float32)
         case Labels() | Field(values="mask"):
             return (40 * split.targets - 20).astype(np.float32)
-    return split.targets.astype(np.float32)
+    return np.asarray(split.targets, np.float32)
 
 
 def _augmentation(task: Task, split: Split) -> Iterator[str]:
