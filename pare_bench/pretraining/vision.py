@@ -68,6 +68,7 @@ class Pretraining(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.backbone = NanoSwin(NanoSwin.Params(stages="all", pretrained=False))
+        module: Any
         for module in self.backbone.modules():
             if hasattr(module, "fused_attn"):
                 module.fused_attn = False  # on a processor faster than the fused kernel at this width
@@ -286,7 +287,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=default.seed, help="seed of weights, pool, order and variations (default: %(default)s)")
     options = parser.parse_args(argv)
     options.work.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.StreamHandler(), logging.FileHandler(options.work / "nano_swin.log")]
+    handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(options.work / "nano_swin.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
     torch.set_num_threads(1)
     pretrain(replace(default, steps=options.steps, seed=options.seed), options.work, options.out)

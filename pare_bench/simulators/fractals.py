@@ -183,7 +183,7 @@ def _rasterise(pixels: Floats, address: Floats, rng: np.random.Generator, size: 
     for field in (density, total):
         field[broad, :, 1:] += field[broad, :, :-1]
         field[broad, 1:, :] += field[broad, :-1, :]
-    return density, total / np.maximum(density, 1)
+    return density, (total / np.maximum(density, 1)).astype(np.float32)
 
 
 def _occluders(count: int, rng: np.random.Generator, size: int) -> NDArray[np.bool_]:

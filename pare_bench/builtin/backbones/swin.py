@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 from transformers import AutoConfig, SwinConfig, SwinModel
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from pare_bench.builtin.backbones.weights import bundled_digest, file_digest, load_bundled
 from pare_bench.contracts import backbone
@@ -34,12 +34,14 @@ class NanoSwin(backbone.Backbone):
         """Parameters of ``nano_swin``."""
 
         stages: Literal["last", "all"] = Field(
-            "last",
+            default="last",
             description="last: the final 7x7 map of width 128; all: both stages' normalised maps on the 14x14 grid, 192 wide, for dense heads",
         )
-        drop_path: float = Field(0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
-        pretrained: bool = Field(True, description="False leaves the random initial weights")
+        drop_path: float = Field(default=0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+        pretrained: bool = Field(default=True, description="False leaves the random initial weights")
 
+    # timm's modules are typed too loosely to be checked.
+    swin: Any
     image_size = 56
     patch_size = 4
     dim = 64
@@ -144,10 +146,14 @@ class HuggingFaceSwin(backbone.Backbone):
     class Params(Params):
         """Parameters of ``hf_swin``."""
 
-        model: str = Field("microsoft/swin-base-patch4-window7-224-in22k", description="hub id, or folder with config.json and model.safetensors")
-        revision: str | None = Field(None, description="hub commit or tag")
-        pretrained: bool = Field(True, description="False draws random weights from the configuration, without network for the published sizes")
-        drop_path: float = Field(0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+        model: str = Field(default="microsoft/swin-base-patch4-window7-224-in22k", description="hub id, or folder with model.safetensors")
+        revision: str | None = Field(default=None, description="hub commit or tag")
+        pretrained: bool = Field(default=True, description="False draws random weights, for the published sizes without network")
+        drop_path: float = Field(default=0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+
+    model: Any
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, params: Params | None = None) -> None:
         """Load or draw the network.
@@ -209,7 +215,7 @@ class HuggingFaceSwin(backbone.Backbone):
         self.model.load_state_dict(SwinModel(self.model.config, add_pooling_layer=False).state_dict())
 
 
-_PUBLISHED = {
+_PUBLISHED: dict[str, dict[str, Any]] = {
     "swin-tiny-patch4-window7-224": {},
     "swin-small-patch4-window7-224": {"depths": [2, 2, 18, 2]},
     "swin-base-patch4-window7-224": {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]},
@@ -223,7 +229,7 @@ def published_config(name: str) -> SwinConfig | None:
     return None if sizes is None else SwinConfig(**sizes)
 
 
-def _load_config(params: HuggingFaceSwin.Params) -> SwinConfig:
+def _load_config(params: HuggingFaceSwin.Params) -> Any:
     known = None if params.pretrained or Path(params.model).exists() else published_config(params.model)
     if known is not None:
         return known
@@ -237,9 +243,10 @@ def _load_config(params: HuggingFaceSwin.Params) -> SwinConfig:
 
 
 def _load_model(params: HuggingFaceSwin.Params, config: SwinConfig) -> SwinModel:
+    read: Any = SwinModel.from_pretrained
     try:
         with torch.random.fork_rng(devices=[]):
-            model, info = SwinModel.from_pretrained(
+            model, info = read(
                 params.model, config=config, revision=params.revision, use_safetensors=True, add_pooling_layer=False, output_loading_info=True
             )
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -24,7 +25,7 @@ from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError, unknown_name
 
-_FILTERS = {SwinTransformer: filter_swin, SwinTransformerV2: filter_swin_v2, VisionTransformer: filter_vit}
+_FILTERS: dict[type, Any] = {SwinTransformer: filter_swin, SwinTransformerV2: filter_swin_v2, VisionTransformer: filter_vit}
 
 
 class TimmVision(backbone.Backbone):
@@ -37,11 +38,16 @@ class TimmVision(backbone.Backbone):
     class Params(Params):
         """Parameters of ``timm``."""
 
-        model: str = Field("swin_base_patch4_window7_224", description="architecture, a name of timm")
-        weights: str | None = Field(None, description="hub id, folder with model.safetensors, or a safetensors file; none: random weights")
-        revision: str | None = Field(None, description="hub commit or tag of the weights")
-        image_size: int | None = Field(None, gt=0, description="side of the images; none: the architecture's own")
-        drop_path: float = Field(0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+        model: str = Field(default="swin_base_patch4_window7_224", description="architecture, a name of timm")
+        weights: str | None = Field(default=None, description="hub id, folder with model.safetensors, or a safetensors file; none: random weights")
+        revision: str | None = Field(default=None, description="hub commit or tag of the weights")
+        image_size: int | None = Field(default=None, gt=0, description="side of the images; none: the architecture's own")
+        drop_path: float = Field(default=0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
+
+    # timm's modules are typed too loosely to be checked.
+    model: Any
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, params: Params | None = None) -> None:
         """Load or draw the network.
@@ -129,10 +135,10 @@ class TimmVision(backbone.Backbone):
         return prefix + self.model.pos_embed[:, : self.prefix]
 
 
-def _build(params: TimmVision.Params) -> nn.Module:
+def _build(params: TimmVision.Params) -> Any:
     if not timm.is_model(params.model):
         raise unknown_name("timm model", params.model, timm.list_models(["swin*", "vit*", "deit*"]), hint="timm.list_models('swin*')")
-    options = {} if params.image_size is None else {"img_size": params.image_size}
+    options: dict[str, Any] = {} if params.image_size is None else {"img_size": params.image_size}
     try:
         model = timm.create_model(params.model, pretrained=False, num_classes=0, drop_path_rate=params.drop_path, **options)
     except (TypeError, AssertionError) as error:
