@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,20 +18,26 @@ from pare_bench.contracts.task import InputShape
 
 
 class Patch1d(Embedder):
-    """Strided convolution, layer norm and position embeddings (ORCA's 1-D embedder).
+    """Strided convolution, position embeddings and layer norm (ORCA's 1-D embedder).
 
     The stride is the smallest divisor of the length that leaves at most ``target_seq_len`` tokens. A length with no such divisor other than
     itself (a prime) is padded with zeros to the next multiple instead of collapsing into one token. Norm and positions start from the
-    backbone's; there is no pretrained kernel for 1-D data, so the convolution starts as Xavier-uniform, as released, with gain sqrt(2).
+    backbone's; there is no pretrained kernel for 1-D data.
+
+    ``order: position_norm`` gives norm(convolution + position), the form in which the backbone was trained; the convolution starts at the
+    scale of the positions for inputs of unit variance. ``order: norm_position`` is the published norm(convolution) + position, started
+    Xavier-uniform with gain sqrt(2): the norm then takes the size of a one-value stretch away, all but its sign.
     """
 
     class Params(Params):
         """Parameters of ``patch1d``."""
 
         target_seq_len: int = Field(64, ge=1, description="largest number of tokens; published: 64 (ECG), 512 (Satellite, DeepSEA)")
+        order: Literal["position_norm", "norm_position"] = Field("position_norm", description="published: norm_position")
 
     def __init__(self, params: Params, *, inputs: InputShape, backbone: Backbone) -> None:
         super().__init__(params, inputs=inputs, backbone=backbone)
+        self.params = params
         weights = backbone.embedder_weights()
         (length,) = inputs.grid
         limit = min(params.target_seq_len, backbone.grid[0])
@@ -40,15 +47,20 @@ class Patch1d(Embedder):
         self.project = nn.Conv1d(inputs.channels, backbone.dim, stride, stride=stride)
         self.norm = nn.LayerNorm(backbone.dim)
         self.position = nn.Parameter(weights["position"][: self.num_tokens].clone())
-        nn.init.xavier_uniform_(self.project.weight, gain=math.sqrt(2))
-        # The bias keeps torch's default draw: a stretch of one value times a weight vector would lose its size in the layer norm, all but the sign.
+        if params.order == "position_norm":
+            nn.init.normal_(self.project.weight, std=float(self.position.std()) / math.sqrt(inputs.channels * stride))
+        else:
+            nn.init.xavier_uniform_(self.project.weight, gain=math.sqrt(2))
+        nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
         with torch.no_grad():
             self.norm.weight.copy_(weights["norm_weight"])
             self.norm.bias.copy_(weights["norm_bias"])
 
     def forward(self, inputs: Float[Tensor, "batch channels length"]) -> Float[Tensor, "batch tokens dim"]:
-        """Cut into stretches, project, normalise, add positions."""
+        """Cut into stretches, project, add positions, normalise."""
         tokens = self.project(F.pad(inputs, (0, self.padding))).transpose(1, 2)
+        if self.params.order == "position_norm":
+            return self.norm(tokens + self.position)
         return self.norm(tokens) + self.position
 
 
