@@ -43,12 +43,15 @@ class ImageBody(Backbone):
 
     def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch places feats"]:
         """Attend to the mean, then pool 2 x 2 places."""
-        maps = F.gelu(self.body(tokens + tokens.mean(1, keepdim=True))).transpose(1, 2).unflatten(2, self.grid)
+        features = F.gelu(self.body(tokens + tokens.mean(1, keepdim=True)))
+        maps = features.transpose(1, 2).reshape(len(tokens), self.feats, *self.grid)
         return F.avg_pool2d(maps, 2).flatten(2).transpose(1, 2)
 
     def embed_source(self, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens dim"]:
         """Resize to 16 x 16 and cut into patches."""
-        return self.norm(self.patch(F.interpolate(inputs, (16, 16), mode="bilinear", antialias=True)).flatten(2).transpose(1, 2))
+        patches = self.patch(F.interpolate(inputs, (16, 16), mode="bilinear", antialias=True))
+        tokens: Tensor = self.norm(patches.flatten(2).transpose(1, 2))
+        return tokens
 
     def embedder_weights(self) -> dict[str, Tensor]:
         """Return copies; see the contract."""
@@ -85,7 +88,8 @@ class TextBody(Backbone):
 
     def embed_source(self, inputs: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dim"]:
         """Embed words and add positions."""
-        return self.norm(self.words(inputs) + self.position.weight[: inputs.shape[1]])
+        tokens: Tensor = self.norm(self.words(inputs) + self.position.weight[: inputs.shape[1]])
+        return tokens
 
     def embedder_weights(self) -> dict[str, Tensor]:
         """Return copies; see the contract."""

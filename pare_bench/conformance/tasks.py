@@ -158,12 +158,13 @@ def _metrics(task: Task, splits: Splits) -> Iterator[str]:
 
 def perfect_outputs(task: Task, split: Split) -> np.ndarray:
     """Return raw outputs [n ...] float32 that say exactly what the targets are."""
+    outputs: np.ndarray = np.asarray(split.targets)
     match task.target:
         case Classes(num=num):
-            return (20 * np.eye(num)[split.targets]).astype(np.float32)
+            outputs = 20 * np.eye(num)[split.targets]
         case Labels() | Field(values="mask"):
-            return (40 * split.targets - 20).astype(np.float32)
-    return np.asarray(split.targets, np.float32)
+            outputs = 40 * outputs - 20
+    return outputs.astype(np.float32)
 
 
 def _augmentation(task: Task, split: Split) -> Iterator[str]:

@@ -105,9 +105,21 @@ def test_a_stretch_sees_only_its_own_samples():
     assert changed.nonzero().flatten().tolist() == [2]
 
 
-def test_padding_is_zeros_at_the_end():
-    embedder = patch1d(1, 17, target_seq_len=4)
+@pytest.mark.parametrize("order", ["position_norm", "norm_position"])
+def test_padding_is_zeros_at_the_end_and_the_order_is_as_named(order):
+    embedder = patch1d(1, 17, target_seq_len=4, order=order)
     assert (embedder.num_tokens, embedder.padding) == (4, 3)
     inputs = torch.randn(1, 1, 17)
     by_hand = embedder.project(torch.cat([inputs, torch.zeros(1, 1, 3)], 2)).transpose(1, 2)
-    torch.testing.assert_close(embedder(inputs), embedder.norm(by_hand) + embedder.position)
+    if order == "position_norm":
+        expected = embedder.norm(by_hand + embedder.position)
+    else:
+        expected = embedder.norm(by_hand) + embedder.position
+    torch.testing.assert_close(embedder(inputs), expected)
+
+
+def test_with_nothing_to_say_an_input_is_embedded_as_its_positions():
+    """norm(0 + position) is what the backbone's own embedder makes of a word whose vector is 0."""
+    body, embedder = TextBody(Params()), patch1d(2, 32)
+    positions = body.embedder_weights()["position"][: embedder.num_tokens]
+    torch.testing.assert_close(embedder(torch.zeros(1, 2, 32))[0], body.norm(positions))
