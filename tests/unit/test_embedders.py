@@ -111,10 +111,7 @@ def test_padding_is_zeros_at_the_end_and_the_order_is_as_named(order):
     assert (embedder.num_tokens, embedder.padding) == (4, 3)
     inputs = torch.randn(1, 1, 17)
     by_hand = embedder.project(torch.cat([inputs, torch.zeros(1, 1, 3)], 2)).transpose(1, 2)
-    if order == "position_norm":
-        expected = embedder.norm(by_hand + embedder.position)
-    else:
-        expected = embedder.norm(by_hand) + embedder.position
+    expected = embedder.norm(by_hand + embedder.position) if order == "position_norm" else embedder.norm(by_hand) + embedder.position
     torch.testing.assert_close(embedder(inputs), expected)
 
 
