@@ -37,7 +37,9 @@ class Display(Reporter, Protocol):
         """A run has ended."""
 
 
-def run_all(registry: Registry, configs: Sequence[RunConfig], store: Store, display: Display, *, command: str, executor: str = "local") -> list[Result]:
+def run_all(
+    registry: Registry, configs: Sequence[RunConfig], store: Store, display: Display, *, command: str, executor: str = "local"
+) -> list[Result]:
     """Carry out ``configs`` and return their results; Ctrl-C ends the list early and marks ``display.interrupted``.
 
     Failed runs of an earlier call are run again; finished and skipped ones are served.

@@ -58,7 +58,7 @@ class IntegrityError(PareBenchError):
     exit_code = ExitCode.INTEGRITY
 
 
-class EnvironmentFault(PareBenchError):
+class EnvironmentFault(PareBenchError):  # noqa: N818 - EnvironmentError is a built-in alias of OSError
     """A device, disk or permission that the run needs and does not have."""
 
     exit_code = ExitCode.ENVIRONMENT

@@ -32,7 +32,7 @@ class DenseHead(nn.Module):
     ``hidden`` channels are kept per pixel. Sub-pixel arrangement after Shi et al., CVPR 2016.
     """
 
-    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], hidden: int = 8) -> None:
+    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], hidden: int = 4) -> None:
         super().__init__()
         self.out_grid = out_grid
         self.size = size

@@ -54,7 +54,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
     values |= {"suite": request.suite, "preset": request.preset, "tier": request.tier, "track": request.track, "seed": seed, "device": request.device}
     values["task"] = {"name": task, "params": dict(registry.component("task", task).preset_params.get(request.preset, {}))}
-    values["method"] = {"name": request.method, "params": {}}
+    values["method"] = {"name": request.method, "params": dict(registry.component("method", request.method).preset_params.get(request.preset, {}))}
     sizes = registry.component("task", task).sizes
     values["size"] = dict(vars(sizes.get(request.preset, sizes["cpu"]))) if request.tier == "generated" else None
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)

@@ -59,7 +59,11 @@ def prepare(registry: Registry, config: RunConfig) -> Prepared:
         raise DataMissingError(f"task '{task.name}' has no reader for official files in this version", hint="use --tier generated")
     data = generated_data(task, config.data_seed, config.size.task_size())
     source = _source_data(registry, config)
-    weights = registry.component("backbone", config.backbone.name).weights_digest(registry.params("backbone", config.backbone.name, config.backbone.params)) if config.backbone else ""
+    weights = (
+        registry.component("backbone", config.backbone.name).weights_digest(registry.params("backbone", config.backbone.name, config.backbone.params))
+        if config.backbone
+        else ""
+    )
     code = code_digest(with_imports([*CORE, *_component_modules(registry, config)]))
     data_digests = " ".join([data.sha256, source.sha256 if source else "", weights])
     return Prepared(config, task, data, source, run_identity(config, code, data_digests), code, time.perf_counter() - began)
@@ -147,8 +151,8 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault(f"device '{config.device}' is not available on this machine", hint="use --device cpu")
     # accelerate keeps one process-wide state; runs with different devices or precisions follow each other in one process.
-    AcceleratorState._reset_state()  # noqa: SLF001 - accelerate offers no public way
-    PartialState._reset_state()  # noqa: SLF001
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
     precision = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[config.precision]
     return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
 

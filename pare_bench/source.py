@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from pare_bench.context import Context
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.task import Classes, Split
-from pare_bench.context import Context
 from pare_bench.errors import UsageError
 from pare_bench.seeds import stream
 

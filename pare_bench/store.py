@@ -54,7 +54,9 @@ class Store:
             with tempfile.TemporaryFile(dir=self.records_folder):
                 pass
         except OSError as error:
-            raise EnvironmentFault(f"--out '{self.root}' cannot be written: {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+            raise EnvironmentFault(
+                f"--out '{self.root}' cannot be written: {error.strerror or error}", hint="choose a writable folder with --out DIR"
+            ) from error
 
     def path(self, suite: str, task: str, method: str, run_id: str) -> Path:
         """Return where the record of a run stands."""

@@ -101,7 +101,9 @@ def train(
             set_rate(optimiser, recipe, history.steps, total_steps)
             losses.append(_step(model, optimiser, group, epoch / budget.epochs, recipe, parameters, accelerator))
             if not math.isfinite(losses[-1]):
-                raise TrainingDivergedError(f"training loss became {losses[-1]} in epoch {epoch + 1}, step {history.steps + 1}", hint="lower recipe.learning_rate")
+                raise TrainingDivergedError(
+                    f"training loss became {losses[-1]} in epoch {epoch + 1}, step {history.steps + 1}", hint="lower recipe.learning_rate"
+                )
             history.steps += 1
             history.examples += sum(len(indices.inputs) for indices in group)
             reporter.advance(1, losses[-1])
@@ -175,7 +177,9 @@ def _groups_of_batches(
         yield [augment(data.take(indices[at : at + recipe.batch_size]), rng) for at in range(0, len(indices), recipe.batch_size)]
 
 
-def _step(model: nn.Module, optimiser: object, group: list[Split], progress: float, recipe: Recipe, parameters: list[nn.Parameter], accelerator: object) -> float:
+def _step(
+    model: nn.Module, optimiser: object, group: list[Split], progress: float, recipe: Recipe, parameters: list[nn.Parameter], accelerator: object
+) -> float:
     """Do one optimiser step: the mean loss over the micro-batches, clipped once."""
     total = 0.0
     examples = sum(len(split) for split in group)

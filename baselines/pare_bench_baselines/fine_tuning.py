@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
 from pare_bench.context import Context, NetworkPredictor
 from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Target
 from pare_bench.losses import target_loss
 from pare_bench.network import Batch, TransferNetwork
@@ -36,15 +38,37 @@ class FullFineTuning(Method):
     def fit(self, data: TrainData, context: Context) -> Predictor:
         """Train on the target loss; see the class for which weights start where and which of them move."""
         network = context.build_network(data, reinitialise=self.random_body)
-        network.backbone.requires_grad_(not self.frozen_body)
+        self.prepare(network, context)
         context.fit(TargetObjective(network, data.target), network, data)
         return NetworkPredictor(network, context.device)
 
+    def prepare(self, network: TransferNetwork, context: Context) -> None:  # noqa: ARG002 - subclasses draw from its streams
+        """Freeze the body, or not."""
+        network.backbone.requires_grad_(not self.frozen_body)
+
 
 class FromScratch(FullFineTuning):
-    """The same network from random weights: what pretraining is worth."""
+    """The same network from random weights: what pretraining is worth.
 
+    ``init: usual`` draws the architecture's usual initial distribution. ``init: xavier`` draws its linear layers Xavier-uniform on top of that, a
+    stronger control at small widths: part of what a pretrained network gives is the mere scale of its weights.
+    """
+
+    class Params(Params):
+        """Parameters of ``from_scratch``."""
+
+        init: Literal["usual", "xavier"] = Field("usual", description="initial distribution of the body's linear layers")
+
+    params: FromScratch.Params
     random_body = True
+
+    def prepare(self, network: TransferNetwork, context: Context) -> None:
+        """Draw the body's linear layers again where ``init`` asks for it."""
+        if self.params.init == "xavier":
+            context.seed("xavier")
+            for module in network.backbone.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.xavier_uniform_(module.weight)
 
 
 class FrozenRandom(FullFineTuning):

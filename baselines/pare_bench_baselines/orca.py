@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +12,6 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from pare_bench.source import Source
 from pare_bench.context import Context, NetworkPredictor
 from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.method import Method, Predictor, TrainData
@@ -20,6 +20,7 @@ from pare_bench.contracts.task import Classes
 from pare_bench.errors import TrainingDivergedError
 from pare_bench.network import TransferNetwork, to_batch
 from pare_bench.seeds import stream, stream_seed
+from pare_bench.source import Source
 from pare_bench.training import CurvePoint, History
 from pare_bench_baselines.fine_tuning import TargetObjective
 
@@ -41,6 +42,8 @@ class Orca(Method):
         pseudo_classes: int = Field(10, ge=2, description="k-means classes of dense and multi-label targets")
 
     params: Orca.Params
+    #: Alignment is a fixed cost per class and epoch, and 600 training examples have as many classes as 50,000.
+    preset_params: ClassVar = {"cpu": {"align_epochs": 20, "source_samples": 500}, "smoke": {"align_epochs": 2, "source_samples": 64}}
 
     def fit(self, data: TrainData, context: Context) -> Predictor:
         """Align the embedder, then train everything on the target loss."""

@@ -20,6 +20,8 @@ def pare_bench_methods() -> Iterator[MethodSpec]:
     )
     yield MethodSpec(name="full_finetune", summary="naive fine-tuning of everything (NFT)", target=f"{_PACKAGE}.fine_tuning:FullFineTuning")
     yield MethodSpec(name="from_scratch", summary="the same network from random weights (control)", target=f"{_PACKAGE}.fine_tuning:FromScratch")
-    yield MethodSpec(name="frozen_random", summary="random frozen body, embedder and head trained (control)", target=f"{_PACKAGE}.fine_tuning:FrozenRandom")
+    yield MethodSpec(
+        name="frozen_random", summary="random frozen body, embedder and head trained (control)", target=f"{_PACKAGE}.fine_tuning:FrozenRandom"
+    )
     yield MethodSpec(name="linear_probe", summary="pretrained frozen body, embedder and head trained", target=f"{_PACKAGE}.fine_tuning:LinearProbe")
     yield MethodSpec(name="constant", summary="the trivial predictor: the floor", target=f"{_PACKAGE}.constant:Constant", slots=())

@@ -32,10 +32,14 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
     """Yield the tasks of nas360 and the two proxy tasks."""
     image, sequence = {"modality": "image"}, {"modality": "sequence"}
     yield TaskSpec(name="cifar100", summary="images of 100 classes", target=f"{_NAS360}.cifar100:Cifar100", **image)
-    yield TaskSpec(name="spherical", summary="the same kind of images projected on a sphere, 100 classes", target=f"{_NAS360}.spherical:Spherical", **image)
+    yield TaskSpec(
+        name="spherical", summary="the same kind of images projected on a sphere, 100 classes", target=f"{_NAS360}.spherical:Spherical", **image
+    )
     yield TaskSpec(name="ninapro", summary="surface EMG of the forearm, 18 gestures", target=f"{_NAS360}.ninapro:Ninapro", **image)
     yield TaskSpec(name="fsd50k", summary="sound events in mel spectrograms, 200 labels", target=f"{_NAS360}.fsd50k:Fsd50k", **image)
-    yield TaskSpec(name="darcy_flow", summary="pressure field of flow through a porous medium", target=f"{_NAS360}.darcy_flow:DarcyFlow", dense=True, **image)
+    yield TaskSpec(
+        name="darcy_flow", summary="pressure field of flow through a porous medium", target=f"{_NAS360}.darcy_flow:DarcyFlow", dense=True, **image
+    )
     yield TaskSpec(name="psicov", summary="distances between the residues of a protein", target=f"{_NAS360}.psicov:Psicov", dense=True, **image)
     yield TaskSpec(name="cosmic", summary="cosmic-ray hits in telescope images", target=f"{_NAS360}.cosmic:Cosmic", dense=True, **image)
     yield TaskSpec(name="ecg", summary="single-lead ECG windows, 4 rhythm classes", target=f"{_NAS360}.ecg:Ecg", **sequence)
@@ -44,7 +48,11 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
     sources = "pare_bench.builtin.sources"
     yield TaskSpec(name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, **image)
     yield TaskSpec(
-        name="docstrings", summary="proxy: 32-token sentences of the standard library", target=f"{sources}.docstrings:Docstrings", proxy=True, **sequence
+        name="docstrings",
+        summary="proxy: 32-token sentences of the standard library",
+        target=f"{sources}.docstrings:Docstrings",
+        proxy=True,
+        **sequence,
     )
 
 
@@ -52,11 +60,18 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
 def pare_bench_backbones() -> Iterator[BackboneSpec]:
     """Yield the bundled backbones and the adapters to timm and transformers."""
     backbones = "pare_bench.builtin.backbones"
-    yield BackboneSpec(name="nano_swin", summary="bundled Swin of 0.5 M weights, pretrained on fractals", target=f"{backbones}.swin:NanoSwin", modality="image")
-    yield BackboneSpec(name="hf_swin", summary="Swin from transformers (hub id or folder)", target=f"{backbones}.swin:HuggingFaceSwin", modality="image")
+    yield BackboneSpec(
+        name="nano_swin", summary="bundled Swin of 0.5 M weights, pretrained on fractals", target=f"{backbones}.swin:NanoSwin", modality="image"
+    )
+    yield BackboneSpec(
+        name="hf_swin", summary="Swin from transformers (hub id or folder)", target=f"{backbones}.swin:HuggingFaceSwin", modality="image"
+    )
     yield BackboneSpec(name="timm", summary="any Swin or ViT of timm", target=f"{backbones}.vision_transformer:TimmVision", modality="image")
     yield BackboneSpec(
-        name="nano_text", summary="bundled RoBERTa-like encoder, pretrained on documentation prose", target=f"{backbones}.language:NanoText", modality="sequence"
+        name="nano_text",
+        summary="bundled RoBERTa-like encoder, pretrained on documentation prose",
+        target=f"{backbones}.language:NanoText",
+        modality="sequence",
     )
     yield BackboneSpec(
         name="hf_text", summary="BERT- or RoBERTa-like encoder from transformers", target=f"{backbones}.language:HuggingFaceText", modality="sequence"
@@ -67,15 +82,21 @@ def pare_bench_backbones() -> Iterator[BackboneSpec]:
 def pare_bench_embedders() -> Iterator[EmbedderSpec]:
     """Yield ORCA's two embedders."""
     embedders = "pare_bench.builtin.embedders"
-    yield EmbedderSpec(name="patch2d", summary="patch convolution from the pretrained kernel, for 2-D grids", target=f"{embedders}.patch2d:Patch2d", modality="image")
-    yield EmbedderSpec(name="patch1d", summary="strided convolution with positions, for sequences", target=f"{embedders}.patch1d:Patch1d", modality="sequence")
+    yield EmbedderSpec(
+        name="patch2d", summary="patch convolution from the pretrained kernel, for 2-D grids", target=f"{embedders}.patch2d:Patch2d", modality="image"
+    )
+    yield EmbedderSpec(
+        name="patch1d", summary="strided convolution with positions, for sequences", target=f"{embedders}.patch1d:Patch1d", modality="sequence"
+    )
 
 
 @hookimpl
 def pare_bench_selectors() -> Iterator[SelectorSpec]:
     """Yield the selectors."""
     selectors = "pare_bench.builtin.selectors"
-    yield SelectorSpec(name="gate_gumbel", summary="gate with Gumbel noise while learning, then plain top-k (PaRe)", target=f"{selectors}.gate:GateGumbel")
+    yield SelectorSpec(
+        name="gate_gumbel", summary="gate with Gumbel noise while learning, then plain top-k (PaRe)", target=f"{selectors}.gate:GateGumbel"
+    )
     yield SelectorSpec(name="gate_topk", summary="gate with plain top-k", target=f"{selectors}.gate:GateTopK")
     yield SelectorSpec(name="random", summary="uniformly random tokens (control)", target=f"{selectors}.random:RandomSelector")
 
@@ -93,7 +114,9 @@ def pare_bench_aligners() -> Iterator[AlignerSpec]:
     """Yield the alignment distances."""
     aligners = "pare_bench.builtin.aligners"
     yield AlignerSpec(name="otdd_exact", summary="optimal-transport data-set distance, exact label distances", target=f"{aligners}.otdd:OtddExact")
-    yield AlignerSpec(name="otdd_gaussian", summary="optimal-transport data-set distance, Gaussian label distances", target=f"{aligners}.otdd:OtddGaussian")
+    yield AlignerSpec(
+        name="otdd_gaussian", summary="optimal-transport data-set distance, Gaussian label distances", target=f"{aligners}.otdd:OtddGaussian"
+    )
     yield AlignerSpec(name="mmd", summary="maximum mean discrepancy, five RBF bandwidths", target=f"{aligners}.mmd:Mmd")
     yield AlignerSpec(name="l2", summary="distance of the feature means", target=f"{aligners}.l2:L2")
     yield AlignerSpec(name="none", summary="no alignment (control)", target=f"{aligners}.none:NoAlignment")

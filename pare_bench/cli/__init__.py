@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.error(str(error), error.hint)
         return int(error.exit_code)
     except typer.TyperException as error:
-        message = " ".join(getattr(error, "format_message", lambda: str(error))().split())
+        formatted = error.format_message() if hasattr(error, "format_message") else str(error)
+        message = " ".join(formatted.split())
         output.error(message[:1].lower() + message[1:], _help_hint(getattr(error, "ctx", None)))
         return int(ExitCode.USAGE)
     except typer.Abort:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pare_bench.cli import compare, listing, run
+from pare_bench.cli import check, compare, listing, run
 from pare_bench.cli.output import write
 from pare_bench.version import __version__
 
@@ -27,7 +27,9 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _top(version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False) -> None:
+def _top(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
     pass
 
 
@@ -36,3 +38,4 @@ app.command("compare")(compare.compare_command)
 app.command("list")(listing.list_command)
 app.command("show")(listing.show_command)
 app.command("plugins")(listing.plugins_command)
+app.command("check")(check.check_command)

@@ -25,7 +25,10 @@ class ListFormat(StrEnum):
 FormatOption = Annotated[ListFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")]
 
 
-def list_command(kind: Annotated[str | None, typer.Argument(help="suite, task, method, backbone, ...; all when left out.")] = None, format: FormatOption = None) -> None:  # noqa: A002
+def list_command(
+    kind: Annotated[str | None, typer.Argument(help="suite, task, method, backbone, ...; all when left out.")] = None,
+    format: FormatOption = None,  # noqa: A002
+) -> None:
     """List registered names."""
     from pare_bench.registry import Registry
 
@@ -69,7 +72,11 @@ def plugins_command(format: FormatOption = None) -> None:  # noqa: A002
     if format is ListFormat.JSON:
         output.write_json([asdict(info) for info in infos])
         return
-    _table(("plugin", "module", "distribution", "version", "state"), [(i.name, i.module, i.distribution, i.version, i.error or "ok") for i in infos], format)
+    _table(
+        ("plugin", "module", "distribution", "version", "state"),
+        [(i.name, i.module, i.distribution, i.version, i.error or "ok") for i in infos],
+        format,
+    )
 
 
 def _singular(kind: str, kinds: tuple[str, ...]) -> str:

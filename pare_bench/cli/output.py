@@ -32,7 +32,9 @@ def console(stream: TextIO) -> Console:
     from rich.console import Console
 
     terminal = _is_terminal(stream)
-    return Console(file=stream, force_terminal=terminal, no_color=True if os.environ.get("NO_COLOR") else None, highlight=False, soft_wrap=not terminal)
+    return Console(
+        file=stream, force_terminal=terminal, no_color=True if os.environ.get("NO_COLOR") else None, highlight=False, soft_wrap=not terminal
+    )
 
 
 def write(text: str) -> None:

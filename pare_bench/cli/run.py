@@ -34,7 +34,9 @@ def run_command(
     tier: Annotated[str, typer.Option(help="auto, generated or official data.")] = "auto",
     track: Annotated[str, typer.Option(help="clean: validation carved from train, test opened once.")] = "clean",
     seeds: Annotated[str, typer.Option(help="For example 0, 0-4 or 0,2,5.")] = "0",
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="Set any field, for example -o recipe.learning_rate=0.0005.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="Set any field, for example -o recipe.learning_rate=0.0005.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="How several runs are carried out: pare-bench list executor.")] = "local",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path, typer.Option(help="Folder of records and leaderboard.json.")] = Path("leaderboard"),
@@ -103,7 +105,7 @@ def _device(name: str) -> str:
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name != "cpu" and name != "cuda" and not (name.startswith("cuda:") and name[5:].isdecimal()):
+    if name not in ("cpu", "cuda") and not (name.startswith("cuda:") and name[5:].isdecimal()):
         raise UsageError(f"--device '{name}' is not a device", hint="use auto, cpu, cuda or cuda:N")
     return name
 
@@ -131,7 +133,9 @@ def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:
 
 def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
     if chosen is RunFormat.JSON:
-        output.write_json([{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results])
+        output.write_json(
+            [{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results]
+        )
         return
     columns = ("task", "seed", "status", "metric (lower is better)", "score", "floor", "seconds", "data", "record")
     rows = []

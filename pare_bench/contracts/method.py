@@ -44,9 +44,13 @@ class Predictor(Protocol):
 
 
 class Method(ABC):
-    """A way to learn. ``fit`` gets training and validation data only; the runner scores."""
+    """A way to learn. ``fit`` gets training and validation data only; the runner scores.
+
+    ``preset_params`` gives the method's own parameters for a preset; a preset without an entry takes the defaults.
+    """
 
     Params: ClassVar[type[Params]] = Params
+    preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
 
     def __init__(self, params: Params) -> None:
         self.params = params

@@ -51,5 +51,5 @@ class Selector(nn.Module, ABC):
             ValueError: ``k`` is negative or larger than the number of tokens.
         """
 
-    def advance(self, progress: float) -> None:  # noqa: B027 - a selector without phases has nothing to do
+    def advance(self, progress: float) -> None:
         """Tell the selector how much of the training is done (0 to 1); the default ignores it."""

@@ -152,15 +152,18 @@ class Task(ABC):
         """
         from pare_bench.errors import DataMissingError
 
-        raise DataMissingError(
-            f"task '{self.name}' cannot read official files yet: looked for a reader of '{root}'", hint="use --tier generated"
-        )
+        raise DataMissingError(f"task '{self.name}' cannot read official files yet: looked for a reader of '{root}'", hint="use --tier generated")
 
     @abstractmethod
     def generated(self, seed: int, size: TaskSize) -> Splits:
         """Return the embedded twin with ``size`` examples; the same seed, version and size give the same bytes."""
 
-    def augment(self, inputs: NDArray[np.generic], targets: NDArray[np.generic], rng: np.random.Generator) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    def augment(
+        self,
+        inputs: NDArray[np.generic],
+        targets: NDArray[np.generic],
+        rng: np.random.Generator,  # noqa: ARG002 - the general case draws nothing
+    ) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         """Return a training batch after the task's published augmentation (default: unchanged)."""
         return inputs, targets
 
@@ -179,6 +182,7 @@ class SimulatedTask(Task):
         """Return ``count`` examples of chunk ``index`` of ``split``, all randomness from ``rng``."""
 
     def generated(self, seed: int, size: TaskSize) -> Splits:
+        """Simulate all chunks; see :func:`pare_bench.datasets.generate.generate_splits`."""
         from pare_bench.datasets.generate import generate_splits
 
         return generate_splits(self, seed, size)

@@ -26,7 +26,9 @@ def generate_splits(task: SimulatedTask, seed: int, size: TaskSize, workers: int
         # joblib's fresh processes, not a fork (the parent may already run torch's threads, which do not survive one) and not the standard
         # library's spawn (it runs the caller's main module again, which breaks scripts without a guard).
         chunks = Parallel(n_jobs=workers)(delayed(simulate_chunk)(task, seed, name, index) for name, index in jobs)
-    return Splits(**{name: _join([chunk for (owner, _), chunk in zip(jobs, chunks, strict=True) if owner == name], counts[name]) for name in SPLIT_NAMES})
+    return Splits(
+        **{name: _join([chunk for (owner, _), chunk in zip(jobs, chunks, strict=True) if owner == name], counts[name]) for name in SPLIT_NAMES}
+    )
 
 
 def simulate_chunk(task: SimulatedTask, seed: int, split: str, index: int) -> Split:

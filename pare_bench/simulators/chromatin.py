@@ -214,9 +214,7 @@ def _slots(
     return row[fits], feature[fits], shuffled[row[fits], rank[fits]]
 
 
-def plant(
-    bases: NDArray[np.int8], row: NDArray[np.int64], feature: NDArray[np.int64], slot: NDArray[np.int64], rng: np.random.Generator
-) -> None:
+def plant(bases: NDArray[np.int8], row: NDArray[np.int64], feature: NDArray[np.int64], slot: NDArray[np.int64], rng: np.random.Generator) -> None:
     """Write one element per entry into ``bases``: the sites of ``feature``, gaps by its grammar, in the 40 base pairs from ``slot``.
 
     Copies of one motif lie on either strand each; a pair keeps its order and orientation and lies on either strand as a whole.

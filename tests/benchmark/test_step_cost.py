@@ -68,6 +68,10 @@ def test_pare_step_costs_at_most_2_3_plain_steps(benchmark):
         times.clear()
     benchmark.pedantic(both, rounds=ROUNDS)
     ratios = [b / a for a, b in zip(seconds[plain], seconds[pare], strict=True)]
-    benchmark.extra_info |= {"plain_s": statistics.median(seconds[plain]), "pare_s": statistics.median(seconds[pare]), "ratio": statistics.median(ratios)}
+    benchmark.extra_info |= {
+        "plain_s": statistics.median(seconds[plain]),
+        "pare_s": statistics.median(seconds[pare]),
+        "ratio": statistics.median(ratios),
+    }
     print(f"plain {statistics.median(seconds[plain]):.2f} s, PaRe {statistics.median(seconds[pare]):.2f} s, ratio {statistics.median(ratios):.2f}")
     assert statistics.median(ratios) <= 2.3

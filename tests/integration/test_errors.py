@@ -58,6 +58,8 @@ def test_a_missing_gpu_is_an_environment_fault(pare_bench, tmp_path):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    code, _, err = pare_bench("run", "--method", "full_finetune", "--task", "satellite", "--preset", "smoke", "--device", "cuda", "--out", str(tmp_path))
+    code, _, err = pare_bench(
+        "run", "--method", "full_finetune", "--task", "satellite", "--preset", "smoke", "--device", "cuda", "--out", str(tmp_path)
+    )
     assert code == 5
     assert "device 'cuda' is not available" in err

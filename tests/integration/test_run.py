@@ -84,7 +84,19 @@ def records_after(pare_bench, out: Path, *args: str) -> list[RunRecord]:
 
 
 def test_divergence_becomes_a_failed_record_and_exit_code_1(pare_bench, tmp_path):
-    args = ("--method", "full_finetune", "--task", "satellite", "--out", str(tmp_path), *TINY, "-o", "recipe.learning_rate=1e30", "-o", "recipe.clip_norm=null")
+    args = (
+        "--method",
+        "full_finetune",
+        "--task",
+        "satellite",
+        "--out",
+        str(tmp_path),
+        *TINY,
+        "-o",
+        "recipe.learning_rate=1e30",
+        "-o",
+        "recipe.clip_norm=null",
+    )
     code, out, err = pare_bench("run", *args, "-o", "budget.epochs=3")
     assert code == 1
     (record,) = records(tmp_path)
@@ -170,6 +182,8 @@ def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path):
     assert process.returncode == 130, err
     assert "interrupted: 1 of 2 runs are saved" in err
     assert [record.status for record in records(tmp_path)] == ["ok"]
-    finished = subprocess.run([*command[:8], "--out", str(tmp_path), *TINY, "-o", "budget.epochs=200"], stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    finished = subprocess.run(
+        [*command[:8], "--out", str(tmp_path), *TINY, "-o", "budget.epochs=200"], stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
     assert finished.returncode == 0
     assert "served from the store" in finished.stderr

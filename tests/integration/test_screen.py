@@ -72,6 +72,7 @@ def test_light_verbs_never_import_torch(argv):
 @pytest.mark.parametrize(("argv", "limit"), [(["--help"], 0.5), (["list"], 0.8)])
 def test_light_verbs_start_quickly(argv, limit):
     """Processor time of the whole process, the interpreter's own start included: a busy machine does not make it fail."""
+
     def seconds() -> float:
         before = os.times()
         subprocess.run([*PROGRAM, *argv], capture_output=True, env=environment(), check=True)

@@ -155,9 +155,16 @@ def test_published_gate_receives_no_gradient_once_settled():
     assert selector.gate.weight.grad is None
 
 
-@pytest.mark.parametrize(("drop", "learning", "gives_way"), [
-    ("lowest", True, "lowest"), ("lowest", False, "lowest"), ("highest", False, "highest"), ("published", True, "lowest"), ("published", False, "highest"),
-])
+@pytest.mark.parametrize(
+    ("drop", "learning", "gives_way"),
+    [
+        ("lowest", True, "lowest"),
+        ("lowest", False, "lowest"),
+        ("highest", False, "highest"),
+        ("published", True, "lowest"),
+        ("published", False, "highest"),
+    ],
+)
 def test_drop_names_which_target_tokens_give_way(drop, learning, gives_way):
     selector = GateGumbel(GateGumbel.Params(), dim=DIM).eval()
     selector.advance(0.0 if learning else 0.9)

@@ -51,7 +51,13 @@ def test_variant_reaches_the_other_slots_and_a_named_option_wins(registry):
 
 def test_nested_fields_and_sizes(registry):
     config = one(registry, "recipe.learning_rate=0.5", "budget.max_steps=2", "size.train=11", "source_size.train=12", "precision=bfloat16")
-    assert (config.recipe.learning_rate, config.budget.max_steps, config.size.train, config.source_size.train, config.precision) == (0.5, 2, 11, 12, "bfloat16")
+    assert (config.recipe.learning_rate, config.budget.max_steps, config.size.train, config.source_size.train, config.precision) == (
+        0.5,
+        2,
+        11,
+        12,
+        "bfloat16",
+    )
     assert config.size.test == one(registry).size.test
 
 
@@ -69,7 +75,11 @@ def test_identity_follows_configuration_code_and_data(registry):
     base = one(registry)
     same = run_identity(one(registry), "code", "data")
     assert run_identity(base, "code", "data") == same
-    others = [run_identity(base, "edited", "data"), run_identity(base, "code", "other"), run_identity(one(registry, "recipe.batch_size=16"), "code", "data")]
+    others = [
+        run_identity(base, "edited", "data"),
+        run_identity(base, "code", "other"),
+        run_identity(one(registry, "recipe.batch_size=16"), "code", "data"),
+    ]
     assert len({same, *others}) == 4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_rates_follow_warm_up_and_schedule():
     assert factors[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
     assert factors[10] == 1.0
     assert factors[55] == pytest.approx(0.5)
-    assert all(later < earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors[10:]))
     assert rate_factor(Recipe(warmup=0, schedule="linear"), 25, 100) == 0.75
     assert rate_factor(Recipe(warmup=0, schedule="constant"), 99, 100) == 1.0
 

@@ -48,7 +48,7 @@ class Patch1d(Embedder):
         self.norm = nn.LayerNorm(backbone.dim)
         self.position = nn.Parameter(weights["position"][: self.num_tokens].clone())
         if params.order == "position_norm":
-            nn.init.normal_(self.project.weight, std=float(self.position.std()) / math.sqrt(inputs.channels * stride))
+            nn.init.normal_(self.project.weight, std=float(self.position.detach().std()) / math.sqrt(inputs.channels * stride))
         else:
             nn.init.xavier_uniform_(self.project.weight, gain=math.sqrt(2))
         nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]

@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pare_bench.source import Source, SourceBatch
 from pare_bench.context import Context, NetworkPredictor
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.mixer import Mixed, Mixer
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
-from pare_bench.contracts.task import PairMap, Target
 from pare_bench.contracts.task import Field as FieldTarget
+from pare_bench.contracts.task import PairMap, Target
 from pare_bench.heads import PooledHead
 from pare_bench.losses import target_loss
 from pare_bench.network import Batch, TransferNetwork
+from pare_bench.source import Source, SourceBatch
 from pare_bench.training import Objective
 
 #: Weight w of the mixed loss, as in the three released scripts.
@@ -47,7 +46,9 @@ class Pare(Method):
         dense_source: Literal["patches", "whole"] = Field(
             "patches", description="dense source loss: own head at the replaced patches, or the target's map against the whole unmoved mask"
         )
-        auxiliary_weight: float | None = Field(None, ge=0, description="weight w of the mixed loss; default by target: 1 image, 0.3 dense, 0.1 sequence")
+        auxiliary_weight: float | None = Field(
+            None, ge=0, description="weight w of the mixed loss; default by target: 1 image, 0.3 dense, 0.1 sequence"
+        )
         source_labels: Literal["true", "shuffled"] = Field("true", description="shuffled: the control in which source labels mean nothing")
         source_content: Literal["proxy", "noise"] = Field("proxy", description="noise: source tokens replaced by noise of the same scale")
 
@@ -89,7 +90,16 @@ class PareObjective(Objective):
     """One training step of PaRe."""
 
     def __init__(
-        self, network: TransferNetwork, target: Target, selector: Selector, mixer: Mixer, source: Source, source_loss: SourceLoss, *, drop: str, weight: float
+        self,
+        network: TransferNetwork,
+        target: Target,
+        selector: Selector,
+        mixer: Mixer,
+        source: Source,
+        source_loss: SourceLoss,
+        *,
+        drop: str,
+        weight: float,
     ) -> None:
         super().__init__()
         self.network, self.selector, self.mixer, self.source_loss = network, selector, mixer, source_loss
@@ -124,7 +134,7 @@ class PareObjective(Objective):
 class SourceLoss(nn.Module):
     """l_s: how well the mixed features tell the source label. Its head, if it has one, is dropped after training."""
 
-    def __init__(self, network: TransferNetwork, source: Source) -> None:
+    def __init__(self, network: TransferNetwork, source: Source) -> None:  # noqa: ARG002 - what a head may need
         super().__init__()
 
     def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor | None:  # noqa: ARG002 - the general case counts every place
