@@ -98,6 +98,8 @@ class OutputScale(nn.Module):
             case PairMap(clip=clip):
                 values = np.minimum(np.asarray(train.targets, dtype=np.float64), clip)
                 mean, std = values.mean(keepdims=True)[0, 0], values.std(keepdims=True)[0, 0]
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.from_numpy(mean).float())
         self.register_buffer("std", torch.from_numpy(std).float())
 

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pare_bench.config import RunConfig
 
-SCHEMA = "pare-bench/record/1"
-
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -78,7 +76,7 @@ class EnvironmentRecord(_Part):
 class RunRecord(_Part):
     """One run, finished, failed or skipped. Scores are None unless ``status`` is ``ok``."""
 
-    schema_: Literal["pare-bench/record/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["pare-bench/record/1"] = Field("pare-bench/record/1", alias="schema")
     run_id: str = Field(pattern="^[0-9a-f]{16}$")
     status: Literal["ok", "failed", "skipped"]
     reason: str | None = None

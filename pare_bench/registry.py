@@ -88,6 +88,8 @@ class Registry:
             PluginError: the target cannot be imported or does not exist.
         """
         entry = self.entry(kind, name)
+        if isinstance(entry.spec, specs.SuiteSpec):
+            raise PluginError(f"suite '{name}' is a list of tasks, not a class", hint=f"pare-bench show suite {name}")
         module_name, _, attribute = entry.spec.target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), attribute)  # type: ignore[no-any-return]

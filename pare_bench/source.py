@@ -24,6 +24,16 @@ class SourceBatch:
     labels: Int[Tensor, " batch"]
     foreground: Bool[Tensor, "batch height width"] | None
 
+    def masks(self) -> Bool[Tensor, "batch height width"]:
+        """Return the foreground masks.
+
+        Raises:
+            UsageError: the proxy task has none.
+        """
+        if self.foreground is None:
+            raise UsageError("the source has no foreground masks, which dense targets need", hint="-o source=fractals")
+        return self.foreground
+
 
 class Source:
     """Source examples kept as stored; each draw embeds its batch with the backbone's frozen pretrained embedder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -168,7 +168,7 @@ def set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, total_
 
 def _groups_of_batches(
     data: Split, recipe: Recipe, rng: np.random.Generator, augment: Callable[[Split, np.random.Generator], Split]
-) -> list[list[Split]] | object:
+) -> Iterator[list[Split]]:
     """Yield, for each optimiser step of an epoch, its micro-batches; every example once, the last step may be smaller."""
     order = rng.permutation(len(data))
     per_step = recipe.batch_size * recipe.accumulation

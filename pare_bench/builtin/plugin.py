@@ -30,29 +30,41 @@ def pare_bench_suites() -> Iterator[SuiteSpec]:
 @hookimpl
 def pare_bench_tasks() -> Iterator[TaskSpec]:
     """Yield the tasks of nas360 and the two proxy tasks."""
-    image, sequence = {"modality": "image"}, {"modality": "sequence"}
-    yield TaskSpec(name="cifar100", summary="images of 100 classes", target=f"{_NAS360}.cifar100:Cifar100", **image)
+    yield TaskSpec(name="cifar100", summary="images of 100 classes", target=f"{_NAS360}.cifar100:Cifar100", modality="image")
     yield TaskSpec(
-        name="spherical", summary="the same kind of images projected on a sphere, 100 classes", target=f"{_NAS360}.spherical:Spherical", **image
+        name="spherical",
+        summary="the same kind of images projected on a sphere, 100 classes",
+        target=f"{_NAS360}.spherical:Spherical",
+        modality="image",
     )
-    yield TaskSpec(name="ninapro", summary="surface EMG of the forearm, 18 gestures", target=f"{_NAS360}.ninapro:Ninapro", **image)
-    yield TaskSpec(name="fsd50k", summary="sound events in mel spectrograms, 200 labels", target=f"{_NAS360}.fsd50k:Fsd50k", **image)
+    yield TaskSpec(name="ninapro", summary="surface EMG of the forearm, 18 gestures", target=f"{_NAS360}.ninapro:Ninapro", modality="image")
+    yield TaskSpec(name="fsd50k", summary="sound events in mel spectrograms, 200 labels", target=f"{_NAS360}.fsd50k:Fsd50k", modality="image")
     yield TaskSpec(
-        name="darcy_flow", summary="pressure field of flow through a porous medium", target=f"{_NAS360}.darcy_flow:DarcyFlow", dense=True, **image
+        name="darcy_flow",
+        summary="pressure field of flow through a porous medium",
+        target=f"{_NAS360}.darcy_flow:DarcyFlow",
+        dense=True,
+        modality="image",
     )
-    yield TaskSpec(name="psicov", summary="distances between the residues of a protein", target=f"{_NAS360}.psicov:Psicov", dense=True, **image)
-    yield TaskSpec(name="cosmic", summary="cosmic-ray hits in telescope images", target=f"{_NAS360}.cosmic:Cosmic", dense=True, **image)
-    yield TaskSpec(name="ecg", summary="single-lead ECG windows, 4 rhythm classes", target=f"{_NAS360}.ecg:Ecg", **sequence)
-    yield TaskSpec(name="satellite", summary="vegetation-index series, 24 land-cover classes", target=f"{_NAS360}.satellite:Satellite", **sequence)
-    yield TaskSpec(name="deepsea", summary="DNA sequence, 36 chromatin features", target=f"{_NAS360}.deepsea:Deepsea", **sequence)
+    yield TaskSpec(
+        name="psicov", summary="distances between the residues of a protein", target=f"{_NAS360}.psicov:Psicov", dense=True, modality="image"
+    )
+    yield TaskSpec(name="cosmic", summary="cosmic-ray hits in telescope images", target=f"{_NAS360}.cosmic:Cosmic", dense=True, modality="image")
+    yield TaskSpec(name="ecg", summary="single-lead ECG windows, 4 rhythm classes", target=f"{_NAS360}.ecg:Ecg", modality="sequence")
+    yield TaskSpec(
+        name="satellite", summary="vegetation-index series, 24 land-cover classes", target=f"{_NAS360}.satellite:Satellite", modality="sequence"
+    )
+    yield TaskSpec(name="deepsea", summary="DNA sequence, 36 chromatin features", target=f"{_NAS360}.deepsea:Deepsea", modality="sequence")
     sources = "pare_bench.builtin.sources"
-    yield TaskSpec(name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, **image)
+    yield TaskSpec(
+        name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, modality="image"
+    )
     yield TaskSpec(
         name="docstrings",
         summary="proxy: 32-token sentences of the standard library",
         target=f"{sources}.docstrings:Docstrings",
         proxy=True,
-        **sequence,
+        modality="sequence",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -88,7 +89,7 @@ def _plain(value: Any) -> Any:
     return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]], chosen: ListFormat | None) -> None:
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], chosen: ListFormat | None) -> None:
     if chosen is ListFormat.MD or (chosen is None and not output.stdout_is_terminal()):
         output.write(output.markdown_table(columns, rows))
     else:

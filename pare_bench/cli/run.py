@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -158,7 +159,7 @@ def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
     _print_table(columns, rows, chosen, title=None)
 
 
-def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]], chosen: RunFormat | None, *, title: str | None) -> None:
+def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], chosen: RunFormat | None, *, title: str | None) -> None:
     if chosen is RunFormat.MD or (chosen is None and not output.stdout_is_terminal()):
         output.write(output.markdown_table(columns, rows))
     else:

@@ -18,7 +18,6 @@ from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 ROOT_VARIABLE = "PARE_BENCH_CACHE"
-_PARTS = ("inputs", "targets")
 
 
 @dataclass(frozen=True)
@@ -108,4 +107,4 @@ def _read(folder: Path) -> Data:
 
 def _split(split: str, arrays: dict[str, np.ndarray]) -> Split:
     own = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == split}
-    return Split(*(own.pop(part) for part in _PARTS), own)
+    return Split(own.pop("inputs"), own.pop("targets"), own)

@@ -45,7 +45,7 @@ def hubble_picture() -> Floats:
     """Return the brightness ``[872 1000]`` (0 to 255) of the Hubble Deep Field picture that scikit-image ships."""
     from skimage.data import hubble_deep_field
 
-    picture: NDArray[np.uint8] = hubble_deep_field()  # type: ignore[no-untyped-call]
+    picture: NDArray[np.uint8] = hubble_deep_field()
     return np.asarray(picture @ np.array([0.299, 0.587, 0.114]), dtype=np.float32)
 
 

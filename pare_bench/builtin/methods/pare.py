@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -171,7 +171,7 @@ class PatchSourceLoss(SourceLoss):
         logits = self.head(features).transpose(1, 2).unflatten(2, self.out_grid)
         if self.out_grid != self.grid:
             logits = F.interpolate(logits, self.grid, mode="bilinear")
-        shares = F.adaptive_avg_pool2d(source.foreground.unsqueeze(1).float(), self.grid).flatten(1)
+        shares = F.adaptive_avg_pool2d(source.masks().unsqueeze(1).float(), (self.grid[0], self.grid[1])).flatten(1)
         moved = shares.gather(1, mixed.origin.clamp_min(0))
         return F.binary_cross_entropy_with_logits(logits.flatten(1)[mixed.from_source], moved[mixed.from_source])
 
@@ -192,5 +192,6 @@ class WholeMapSourceLoss(SourceLoss):
     def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
         """Return the binary cross-entropy over the whole map."""
         logits = self._head[0](features)
-        mask: Bool[Tensor, "batch height width"] = source.foreground
-        return F.binary_cross_entropy_with_logits(logits, F.interpolate(mask.unsqueeze(1).float(), logits.shape[-2:], mode="nearest").squeeze(1))
+        return F.binary_cross_entropy_with_logits(
+            logits, F.interpolate(source.masks().unsqueeze(1).float(), logits.shape[-2:], mode="nearest").squeeze(1)
+        )

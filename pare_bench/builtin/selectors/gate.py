@@ -59,9 +59,10 @@ class GateGumbel(GateTopK):
         anneal: bool = Field(True, description="scale the noise down to 0 over the learned phase; published: no")
         settled_gradient: bool = Field(True, description="straight-through gradient after the learned phase; published: no")
 
+    params: GateGumbel.Params
+
     def __init__(self, params: Params, *, dim: int) -> None:
         super().__init__(params, dim=dim)
-        self.params = params
         self.progress = 0.0
 
     def advance(self, progress: float) -> None:

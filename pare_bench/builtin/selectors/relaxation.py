@@ -58,7 +58,7 @@ def relaxed_top_k(scores: Float[Tensor, "batch tokens"], k: int, temperature: fl
         raise ValueError(f"temperature = {temperature} is not positive")
     if k in (0, tokens):
         return scores * 0 + float(k == tokens)
-    return _Relaxation.apply(scores, k, temperature)  # type: ignore[no-untyped-call]
+    return _Relaxation.apply(scores, k, temperature)
 
 
 def hard_top_k(scores: Float[Tensor, "batch tokens"], k: int) -> tuple[Tensor, Tensor]:
