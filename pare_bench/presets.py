@@ -51,10 +51,10 @@ _CPU_EPOCHS: Mapping[str, int] = {
     "fsd50k": 12,
     "darcy_flow": 6,
     "psicov": 10,
-    "cosmic": 6,
-    "ecg": 20,
-    "satellite": 20,
-    "deepsea": 20,
+    "cosmic": 9,
+    "ecg": 14,
+    "satellite": 14,
+    "deepsea": 14,
 }
 
 

@@ -78,7 +78,7 @@ def test_identity_follows_configuration_code_and_data(registry):
     others = [
         run_identity(base, "edited", "data"),
         run_identity(base, "code", "other"),
-        run_identity(one(registry, "recipe.batch_size=16"), "code", "data"),
+        run_identity(one(registry, "recipe.batch_size=17"), "code", "data"),
     ]
     assert len({same, *others}) == 4
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
@@ -110,14 +111,15 @@ class PareObjective(Objective):
         """Return l_t(T) + w [(1 - lambda) l_t(M) + lambda l_s(M)]; with k = 0 the mix is the target itself and needs no second pass."""
         network = self.network
         target = network.embed(batch.inputs)
-        loss = self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None)
         source = self.source.draw(network.backbone, len(target), target)
         self.selector.advance(progress)
         k = min(self.mixer.source_count(target.shape[1], progress), source.tokens.shape[1])
         if k == 0:
-            return loss * (1 + self.weight)
+            return (1 + self.weight) * self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None)
         mixed = self.mixer(target, source.tokens, self.keep(target, k), self.selector(source.tokens, k))
-        features = network.encode(mixed.tokens)
+        # Both passes through the body as one batch: the same values, and small bodies are bound by calls, not by arithmetic.
+        pure, features = network.encode(torch.cat([target, mixed.tokens])).chunk(2)
+        loss = self.target_loss(network.decode(pure), batch.targets, batch.extras, None)
         share = mixed.source_share
         mixed_target = self.target_loss(network.decode(features), batch.targets, batch.extras, self.source_loss.target_weight(mixed, batch))
         return loss + self.weight * ((1 - share) * mixed_target + share * self.source_loss(features, mixed, source))
