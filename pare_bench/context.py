@@ -90,6 +90,10 @@ class Context:
         self.histories[stage] = history
         return history
 
+    def predictor(self, network: nn.Module, data: TrainData) -> NetworkPredictor:
+        """Return a fitted network as the predictor that a method gives back."""
+        return NetworkPredictor(network, self.device, data.val.inputs[:1])
+
 
 @torch.no_grad()
 def predict(network: nn.Module, inputs: np.ndarray, device: torch.device) -> np.ndarray:
@@ -105,14 +109,33 @@ def predict(network: nn.Module, inputs: np.ndarray, device: torch.device) -> np.
 
 
 class NetworkPredictor:
-    """A fitted network as the contract's predictor."""
+    """A fitted network as the contract's predictor.
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
+    Weights that inference does not touch (the backbone's own embedder, which only source data pass through) are not counted.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device, example: np.ndarray) -> None:
+        """Take the network; ``example`` is one input ``[1 channels *grid]``, by which the weights in use are found."""
         self.network = network
         self.device = device
-        self.parameters_total = sum(parameter.numel() for parameter in network.parameters())
-        self.parameters_trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+        used = _used_parameters(network, to_batch(Split(example, np.zeros(len(example))), device).inputs)
+        self.parameters_total = sum(parameter.numel() for parameter in used)
+        self.parameters_trained = sum(parameter.numel() for parameter in used if parameter.requires_grad)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Return raw outputs; see the contract."""
         return predict(self.network, inputs, self.device)
+
+
+def _used_parameters(network: nn.Module, example: Tensor) -> list[nn.Parameter]:
+    """Return the parameters that the output depends on: those that a backward pass reaches."""
+    parameters = list(network.parameters())
+    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        gradients = torch.autograd.grad(network(example).sum(), parameters, allow_unused=True)
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+    return [parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None]

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from pare_bench.context import Context, NetworkPredictor
+from pare_bench.context import Context
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Target
@@ -40,7 +40,7 @@ class FullFineTuning(Method):
         network = context.build_network(data, reinitialise=self.random_body)
         self.prepare(network, context)
         context.fit(TargetObjective(network, data.target), network, data)
-        return NetworkPredictor(network, context.device)
+        return context.predictor(network, data)
 
     def prepare(self, network: TransferNetwork, context: Context) -> None:  # noqa: ARG002 - subclasses draw from its streams
         """Freeze the body, or not."""

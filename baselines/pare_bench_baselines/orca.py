@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from pare_bench.context import Context, NetworkPredictor
+from pare_bench.context import Context
 from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
@@ -52,7 +52,7 @@ class Orca(Method):
         if self.params.align_epochs and context.config.aligner is not None and context.config.aligner.name != "none":
             self._align(network, data, source, context)
         context.fit(TargetObjective(network, data.target), network, data)
-        return NetworkPredictor(network, context.device)
+        return context.predictor(network, data)
 
     def _align(self, network: TransferNetwork, data: TrainData, source: Source, context: Context) -> None:
         began = time.perf_counter()

@@ -62,7 +62,7 @@ def show_command(
     _table(("field", "value"), rows, format)
     if parameters:
         output.write("")
-        _table(("parameter", "type", "default"), [(p["name"], p["type"], p["default"]) for p in parameters], format)
+        _table(("parameter", "type", "default", "about"), [(p["name"], p["type"], p["default"], p["about"]) for p in parameters], format)
 
 
 def plugins_command(format: FormatOption = None) -> None:  # noqa: A002
@@ -136,8 +136,11 @@ def _module_of(tree: ast.Module, name: str, here: str) -> str:
 
 
 def _field(node: ast.AnnAssign) -> dict[str, str]:
-    value = node.value
-    if isinstance(value, ast.Call) and value.args:
-        value = value.args[0]
+    """Describe one field: its default is the value itself, or the first argument or ``default=`` of a call of pydantic's Field."""
+    value, about = node.value, ""
+    if isinstance(value, ast.Call):
+        named = {keyword.arg: keyword.value for keyword in value.keywords}
+        value, description = (value.args or [named.get("default")])[0], named.get("description")
+        about = ast.literal_eval(description) if description is not None else ""
     name = node.target.id if isinstance(node.target, ast.Name) else ""
-    return {"name": name, "type": ast.unparse(node.annotation), "default": ast.unparse(value) if value is not None else "required"}
+    return {"name": name, "type": ast.unparse(node.annotation), "default": ast.unparse(value) if value is not None else "required", "about": about}

@@ -15,7 +15,7 @@ import pytest
 from pare_bench.records import RunRecord
 
 #: Seconds instead of minutes: few examples, one epoch.
-TINY = ("--preset", "smoke", "-o", "size.train=32", "-o", "size.val=16", "-o", "size.test=16", "-o", "budget.epochs=1")
+TINY = ("--preset", "smoke", "-o", "size.train=32", "-o", "size.val=16", "-o", "size.test=16", "-o", "budget.epochs=1", "-o", "recipe.batch_size=32")
 SOURCE = ("-o", "source_size.train=64", "-o", "source_size.val=1", "-o", "source_size.test=1")
 
 
@@ -37,6 +37,8 @@ def test_a_run_writes_one_record_and_the_leaderboard(pare_bench, tmp_path):
     assert record.training["train"].steps == 1
     assert record.seconds.keys() >= {"prepare", "train", "evaluate"}
     assert record.peak_memory_mb > 0
+    # nano_text without its word embeddings: 4 layers of width 128, plus embedder and head; nothing is frozen.
+    assert 4 * 190_000 < record.parameters_total == record.parameters_trained < 4 * 220_000 + 20_000
     board = json.loads((tmp_path / "leaderboard.json").read_text())
     assert "satellite" in json.dumps(board)
     assert "| satellite | 0 | ok | error_rate |" in out

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pare_bench.context import Context, NetworkPredictor
+from pare_bench.context import Context
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.mixer import Mixed, Mixer
 from pare_bench.contracts.params import Params
@@ -84,7 +84,7 @@ class Pare(Method):
             network, data.target, selector, context.build("mixer"), source, source_loss(network, source), drop=self.params.drop, weight=weight
         ).to(context.device)
         context.fit(objective, network, data)
-        return NetworkPredictor(network, context.device)
+        return context.predictor(network, data)
 
 
 class PareObjective(Objective):

@@ -1,0 +1,42 @@
+"""The README's commands are the ones that run: the same as CI's, and each resolves."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = [line.removeprefix("$ ").partition("  #")[0] for line in README.splitlines() if line.startswith("$ ")]
+
+
+def test_ci_runs_exactly_the_readmes_test_command():
+    (test_command,) = [command for command in COMMANDS if command.endswith("-m pytest")]
+    assert test_command in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+
+
+def test_set_up_and_work_are_one_command_each():
+    set_up = [command for command in COMMANDS if command.startswith("python3 -m venv")]
+    assert [command.rpartition("&& ")[2] for command in set_up] == [
+        ".venv/bin/pare-bench run --method pare --suite nas360",
+        ".venv/bin/python -m pytest",
+    ]
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("pare-bench run")])
+def test_every_run_command_resolves(pare_bench, tmp_path, command):
+    code, out, err = pare_bench(*shlex.split(command)[1:], "--dry-run", "--out", str(tmp_path))
+    assert code == 0, err
+    assert out.count("\n") >= 10
+
+
+def test_the_table_of_names_is_complete():
+    from pare_bench.registry import Registry
+
+    registry = Registry.from_environment()
+    for kind in ("suite", "method", "backbone", "selector", "mixer", "aligner"):
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| {kind} |")]
+        assert set(registry.names(kind)) <= set(re.findall(r"`(\w+)`", row))
