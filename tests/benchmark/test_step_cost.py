@@ -21,7 +21,7 @@ from pare_bench.source import Source
 from pare_bench.training import Objective
 from pare_bench_baselines.fine_tuning import TargetObjective
 
-BATCH, ROUNDS = 4, 3
+BATCH, ROUNDS = 4, 5
 
 
 def objectives() -> tuple[Objective, Objective]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -51,7 +51,7 @@ class PatchReplace(Mixer):
         Raises:
             ValueError: kept and taken tokens do not add up to the number of target tokens.
         """
-        batch, tokens, dim = target.shape
+        batch, tokens, _ = target.shape
         k = take.indices.shape[1]
         if keep.indices.shape[1] + k != tokens:
             raise ValueError(f"{keep.indices.shape[1]} kept and {k} taken tokens do not make {tokens}")
@@ -61,12 +61,42 @@ class PatchReplace(Mixer):
         if self.params.order == "score" or (self.params.order == "published" and not take.learning):
             rank = take.scores.detach().gather(1, chosen).argsort(dim=1, descending=True, stable=True)
             chosen = chosen.gather(1, rank)
-        # The masks are 0 and 1 in value; multiplying by them is what lets the selector receive gradient.
-        arriving = source.gather(1, chosen.unsqueeze(-1).expand(-1, -1, dim)) * take.mask.gather(1, chosen).unsqueeze(-1)
-        staying = target * keep.mask.unsqueeze(-1)
-        mixed = staying.scatter_add(1, places.unsqueeze(-1).expand(-1, -1, dim), arriving.to(staying.dtype))
+        mixed = _Replace.apply(target, source.to(target.dtype), keep.mask, take.mask.gather(1, chosen), places, chosen)
         origin = torch.full((batch, tokens), -1, dtype=torch.long, device=target.device).scatter_(1, places, chosen)
         return Mixed(mixed, from_source, origin, k / tokens)
+
+
+class _Replace(torch.autograd.Function):
+    """``target * keep + scatter(source[chosen] * take)`` for masks that are 0 and 1 in value, without forming the products.
+
+    Forward copies once and overwrites k places. Backward is that of the products: the masks receive the inner product of the gradient with
+    what they multiply, which is how the selector learns.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, target: Tensor, source: Tensor, keep: Tensor, take: Tensor, places: Tensor, chosen: Tensor) -> Tensor:  # noqa: ARG004
+        # Rows of the flattened batch: copying whole rows is several times faster than indexing by (example, token).
+        example = torch.arange(len(target), device=target.device).unsqueeze(1)
+        to_rows, from_rows = (example * target.shape[1] + places).flatten(), (example * source.shape[1] + chosen).flatten()
+        arriving = source.flatten(0, 1).index_select(0, from_rows)
+        mixed = target.flatten(0, 1).index_copy(0, to_rows, arriving).view(target.shape)
+        ctx.save_for_backward(target, arriving, to_rows, from_rows)
+        ctx.source_shape, ctx.take_shape = source.shape, take.shape
+        return mixed
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        target, arriving, to_rows, from_rows = ctx.saved_tensors
+        wants_target, wants_source, wants_keep, wants_take, *_ = ctx.needs_input_grad
+        at_places = gradient.flatten(0, 1).index_select(0, to_rows)
+        for_keep = (gradient * target).sum(-1) if wants_keep else None
+        for_take = (at_places * arriving).sum(-1).view(ctx.take_shape) if wants_take else None
+        for_target = for_source = None
+        if wants_source:
+            for_source = gradient.new_zeros(ctx.source_shape).flatten(0, 1).index_copy_(0, from_rows, at_places).view(ctx.source_shape)
+        if wants_target:
+            for_target = gradient.flatten(0, 1).index_fill(0, to_rows, 0.0).view(gradient.shape)
+        return for_target, for_source, for_keep, for_take, None, None
 
 
 class NoMixing(Mixer):

@@ -33,7 +33,8 @@ class GateTopK(Selector):
 
     def logits(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens"]:
         """Return the gate's scores before the sigmoid."""
-        return self.gate(tokens).squeeze(-1)
+        # As a matrix-vector product, which is several times faster than a linear layer of one output.
+        return torch.mv(tokens.flatten(0, 1), self.gate.weight[0]).view(tokens.shape[:2]) + self.gate.bias
 
     def forward(self, tokens: Float[Tensor, "batch tokens dim"], k: int) -> Selection:
         """Choose the k best tokens; see the contract."""
