@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _ITERATIONS = 60
-_TOLERANCE = 1e-8
+_TOLERANCE = 1e-12
 
 
 class _Relaxation(torch.autograd.Function):
