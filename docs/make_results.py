@@ -20,7 +20,7 @@ from pare_bench.store import Store
 from pare_bench.tables import as_markdown
 
 PAGE = Path(__file__).parent / "results.md"
-BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "darcy_flow", "ecg", "satellite", "deepsea")
+BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ecg", "satellite", "deepsea")
 
 
 def suite_section(records: list[RunRecord], methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
