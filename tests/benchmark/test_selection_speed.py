@@ -69,6 +69,6 @@ def test_selection_and_replacement_against_sequential_relaxation(benchmark):
         fast = benchmark.stats.stats.median
     benchmark.extra_info |= {"sequential_s": baseline, "ratio": baseline / fast}
     print(f"sequential {baseline:.2f} s, ours {fast:.4f} s, ratio {baseline / fast:.0f}")
-    # The target is 50; on two cores 47 to 55 were measured (docs/results.md). The baseline swings between 0.4 and 1.3 s with the state of the
+    # The target is 50; on two cores 61 to 76 were measured (docs/results.md). The baseline swings between 0.4 and 1.3 s with the state of the
     # allocator, so the guard that stops a merge stands lower than the target.
-    assert baseline / fast >= 20
+    assert baseline / fast >= 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 
 import numpy as np
@@ -67,11 +66,8 @@ def test_pare_step_costs_at_most_2_3_plain_steps(benchmark):
     for times in seconds.values():
         times.clear()
     benchmark.pedantic(both, rounds=ROUNDS)
-    ratios = [b / a for a, b in zip(seconds[plain], seconds[pare], strict=True)]
-    benchmark.extra_info |= {
-        "plain_s": statistics.median(seconds[plain]),
-        "pare_s": statistics.median(seconds[pare]),
-        "ratio": statistics.median(ratios),
-    }
-    print(f"plain {statistics.median(seconds[plain]):.2f} s, PaRe {statistics.median(seconds[pare]):.2f} s, ratio {statistics.median(ratios):.2f}")
-    assert statistics.median(ratios) <= 2.3
+    # The least disturbed round of each: noise of a shared machine only ever adds.
+    plain_s, pare_s = min(seconds[plain]), min(seconds[pare])
+    benchmark.extra_info |= {"plain_s": plain_s, "pare_s": pare_s, "ratio": pare_s / plain_s}
+    print(f"plain {plain_s:.2f} s, PaRe {pare_s:.2f} s, ratio {pare_s / plain_s:.2f}")
+    assert pare_s / plain_s <= 2.3

@@ -89,8 +89,8 @@ class _Replace(torch.autograd.Function):
         target, arriving, to_rows, from_rows = ctx.saved_tensors
         wants_target, wants_source, wants_keep, wants_take, *_ = ctx.needs_input_grad
         at_places = gradient.flatten(0, 1).index_select(0, to_rows)
-        for_keep = (gradient * target).sum(-1) if wants_keep else None
-        for_take = (at_places * arriving).sum(-1).view(ctx.take_shape) if wants_take else None
+        for_keep = torch.einsum("btd,btd->bt", gradient, target) if wants_keep else None
+        for_take = torch.einsum("rd,rd->r", at_places, arriving).view(ctx.take_shape) if wants_take else None
         for_target = for_source = None
         if wants_source:
             for_source = gradient.new_zeros(ctx.source_shape).flatten(0, 1).index_copy_(0, from_rows, at_places).view(ctx.source_shape)

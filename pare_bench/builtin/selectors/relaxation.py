@@ -71,10 +71,17 @@ def relaxed_top_k(scores: Float[Tensor, "batch tokens"], k: int, temperature: fl
 
 def hard_top_k(scores: Float[Tensor, "batch tokens"], k: int) -> tuple[Tensor, Tensor]:
     """Return the 0/1 mask [batch tokens] and ascending indices [batch k] of the ``k`` largest scores; ties go to the earlier token."""
-    order = torch.sort(scores.detach(), dim=-1, descending=True, stable=True).indices[..., :k]
-    mask = torch.zeros_like(scores, requires_grad=False).scatter_(-1, order, 1.0)
-    # Reading the mask from left to right gives ascending indices without a second sort.
-    return mask, mask.nonzero()[:, -1].reshape(*scores.shape[:-1], k)
+    values = scores.detach()
+    tokens = values.shape[-1]
+    if k in (0, tokens):
+        chosen = torch.full_like(values, k == tokens, dtype=torch.bool)
+    else:
+        # Selecting the k-th value is cheaper than sorting; whoever equals it shares the places that are left, from left to right.
+        threshold = values.kthvalue(tokens - k + 1, dim=-1, keepdim=True).values
+        above, level = values > threshold, values == threshold
+        chosen = above | (level & (level.cumsum(-1) <= k - above.sum(-1, keepdim=True)))
+    # Reading the mask from left to right gives the indices in ascending order.
+    return chosen.to(values.dtype), chosen.nonzero()[:, -1].reshape(*values.shape[:-1], k)
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
