@@ -64,12 +64,6 @@ class EnvironmentFault(PareBenchError):  # noqa: N818 - EnvironmentError is a bu
     exit_code = ExitCode.ENVIRONMENT
 
 
-class GateNotMetError(PareBenchError):
-    """A comparison that fails the condition given with ``--fail-if``."""
-
-    exit_code = ExitCode.GATE_NOT_MET
-
-
 class TrainingDivergedError(PareBenchError):
     """Loss or predictions became NaN or infinite; the runner turns it into a failed record."""
 

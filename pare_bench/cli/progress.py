@@ -56,7 +56,7 @@ class PlainDisplay:
     def line(self, result: Result) -> str:
         """Return what became of a run."""
         record = result.record
-        name = f"{record.method.name} {record.task.name} seed {record.seed}"
+        name = record.config.label()
         if record.status != "ok":
             return f"{name}: {record.status}: {record.reason} -> {result.path}"
         how = "served from the store" if result.served else f"{time.monotonic() - self.started:.0f} s"
@@ -84,7 +84,7 @@ class BarDisplay(PlainDisplay):
     def begin(self, config: RunConfig) -> None:
         """Name the run."""
         super().begin(config)
-        self.name = f"{config.method.name} {config.task.name} seed {config.seed}"
+        self.name = config.label()
         self.loss = self.validation = ""
 
     def stage(self, name: str, total: int | None = None) -> None:
