@@ -10,11 +10,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import TaskSize
+from pare_bench.contracts.task import TaskSize, Track
 from pare_bench.errors import UsageError, nearest
 
 Tier = Literal["generated", "official"]
-Track = Literal["clean"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 #: Slots of a run that hold a component, with the registry kind that fills them.
@@ -62,23 +61,35 @@ class Size(Params):
 class Recipe(Params):
     """How the optimiser is run."""
 
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="adam and sgd couple the weight decay to the gradient (L2)")
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
+    decayed: Literal["matrices", "all"] = Field("matrices", description="matrices: biases and norm scales are not decayed; released code: all")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="of adam and adamw")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
-    batch_size: int = Field(32, ge=1)
-    accumulation: int = Field(1, ge=1, description="micro-batches per optimiser step; the loss is their mean")
+    batch_size: int = Field(32, ge=1, description="examples of a micro-batch, over all processes")
+    accumulation: int = Field(1, ge=1, description="micro-batches per optimiser step")
+    accumulate: Literal["mean", "released"] = Field(
+        "mean",
+        description="mean: the loss is the mean over the step's examples, clipped once, the last group stepped; released: losses are summed, "
+        "clipped after every micro-batch, left-overs of an epoch dropped, the rate moves per micro-batch and starts at 0",
+    )
     clip_norm: float | None = Field(1.0, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises linearly")
+    decay_end: float = Field(1.0, gt=0, description="share of the steps at which cosine or linear reach 0; above 1 training ends before")
+    trained: Literal["all", "norms", "values"] = Field(
+        "all", description="weights of the body that move: all, layer norms only, or all but the attention's queries and keys (released: Wv)"
+    )
 
 
 class Budget(Params):
-    """How long a run may train."""
+    """How long a run may train, and which epoch's state is scored."""
 
     epochs: int = Field(10, ge=1)
     max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, whatever the epoch")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
+    keep: Literal["best", "last"] = Field("best", description="the state that is scored: of the best validation epoch, or of the last one")
 
 
 class RunConfig(Params):
@@ -102,7 +113,11 @@ class RunConfig(Params):
     source_size: Size | None = None
     recipe: Recipe = Recipe()
     budget: Budget = Budget()
+    dense_head: Literal["sub_pixel", "masked_image"] = Field(
+        "sub_pixel", description="head of dense targets: a trained sub-pixel head, or the released code's masked-image decoder"
+    )
     precision: Precision = "float32"
+    compile: bool = Field(False, description="compile the network (torch.compile)")
     device: str = "cpu"
 
     def slots(self) -> dict[str, Slot]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.contracts.params import Params
 
+if TYPE_CHECKING:
+    from pare_bench.datasets.official import OfficialFiles
+
 SPLIT_NAMES = ("train", "val", "test")
+
+#: ``clean``: validation apart from train, whole-set metrics. ``paper``: what the released code does (docs/tracks.md).
+Track = Literal["clean", "paper"]
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,61 @@ class PairMap:
 Target = Classes | Labels | Field | PairMap
 
 
+class Examples(Protocol):
+    """Examples that need not be in memory: the part of an array's interface that training and scoring use.
+
+    A plain array and a memory map are ``Examples``; :class:`pare_bench.datasets.lazy.LazyExamples` reads or computes them when they are asked for.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, ...)``."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the values."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: slice | NDArray[np.integer], /) -> NDArray[np.generic]:
+        """Return the examples of a slice or at an array of indices, in memory."""
+        ...
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """A published file: where it lies below the task's folder and where it can be had.
+
+    ``size`` is in bytes, as published where that is known; ``sha256`` and ``md5`` only where a trustworthy source prints them (what is not known is
+    recorded on first use). ``members`` names what an archive unpacks to, so that an unpacked copy is recognised. ``optional`` files are
+    one of several ways to have the data, or serve one track alone.
+    """
+
+    path: str
+    urls: tuple[str, ...] = ()
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    members: tuple[str, ...] = ()
+    optional: bool = False
+
+
 @dataclass(frozen=True)
 class Split:
     """One part of a data set: ``inputs`` float32 ``[n channels *grid]``, ``targets`` (see the target classes), per-example ``extras`` ``[n ...]``.
 
+    ``inputs``, ``targets`` and ``extras`` are arrays, or :class:`Examples` where a data set is larger than memory.
     Known extras: ``"groups"`` int64 (clip, recording or subject of each example), ``"ignore"`` bool mask, ``"lengths"`` int64 residues.
 
     Raises:
         ValueError: the arrays do not have the same number of examples.
     """
 
-    inputs: NDArray[np.generic]
-    targets: NDArray[np.generic]
-    extras: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    inputs: Examples
+    targets: Examples
+    extras: Mapping[str, Examples] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, array in {"targets": self.targets, **self.extras}.items():
@@ -94,6 +141,13 @@ class Split:
     def take(self, indices: NDArray[np.integer]) -> Split:
         """Return the examples at ``indices``, in that order."""
         return Split(self.inputs[indices], self.targets[indices], {name: array[indices] for name, array in self.extras.items()})
+
+    def joined(self, other: Split) -> Split:
+        """Return the examples of both splits, these first; what is not in memory stays out of it."""
+        from pare_bench.datasets.lazy import joined
+
+        extras = {name: joined(array, other.extras[name]) for name, array in self.extras.items()}
+        return Split(joined(self.inputs, other.inputs), joined(self.targets, other.targets), extras)
 
 
 @dataclass(frozen=True)
@@ -129,6 +183,8 @@ class Task(ABC):
     Class attributes describe it; ``metrics[0]`` is the primary metric. ``version`` is raised by any change that can move a score.
     ``real`` says which part of the generated tier is real data (None: all simulated). ``sizes`` and ``preset_params`` give the size and the
     parameters of the generated tier for each preset; a preset without an entry takes size ``cpu`` and the default parameters.
+
+    ``official_files`` are the published files, below the folder ``name`` of the data root.
     """
 
     Params: ClassVar[type[Params]] = Params
@@ -140,19 +196,39 @@ class Task(ABC):
     real: ClassVar[str | None] = None
     sizes: ClassVar[Mapping[str, TaskSize]]
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    official_files: ClassVar[tuple[OfficialFile, ...]] = ()
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params if params is not None else self.Params()
 
-    def official(self, root: Path) -> Splits:
-        """Read the published files below ``root``; never downloads.
+    def official(self, files: OfficialFiles, track: Track) -> Splits:
+        """Read the published files; never downloads. ``files`` is the only way to them, so that what was read enters the run's identity.
 
         Raises:
-            DataMissingError: the task has no official tier here or its files are not below ``root``.
+            DataMissingError: the task has no official tier here, or its files are not there.
+            IntegrityError: a file is not what its format or digest promises.
         """
         from pare_bench.errors import DataMissingError
 
-        raise DataMissingError(f"task '{self.name}' cannot read official files yet: looked for a reader of '{root}'", hint="use --tier generated")
+        raise DataMissingError(f"task '{self.name}' has no reader of official files (looked below '{files.root}')", hint="use --tier generated")
+
+    def in_track(self, splits: Splits, track: Track) -> Splits:
+        """Return ``splits`` as ``track`` uses them.
+
+        ``paper`` trains on training and validation examples and validates on the test split, as every released configuration does
+        (``valid_split: False``); a task whose released loader does something else overrides this.
+        """
+        return splits if track == "clean" else Splits(splits.train.joined(splits.val), splits.test, splits.test)
+
+    def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:
+        """Return the metrics as the released code computes them, for the ``paper`` track.
+
+        The default scores chunks of at least 1000 examples, whole batches of ``batch_size`` each, and averages the chunks unweighted
+        (:func:`pare_bench.tracks.chunked`). A task whose released metric differs in more than that overrides this.
+        """
+        from pare_bench.tracks import chunked
+
+        return tuple(Metric(metric.name, chunked(metric.compute, batch_size), metric.direction) for metric in self.metrics)
 
     @abstractmethod
     def generated(self, seed: int, size: TaskSize) -> Splits:
