@@ -1,0 +1,1 @@
+"""Small files in the published formats and layouts, one module per task: `write(root)`."""
