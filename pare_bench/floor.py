@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
+from pare_bench.datasets.moments import clipped_median, total
 
 
 class ConstantPredictor:
@@ -24,18 +25,18 @@ class ConstantPredictor:
 
 def constant_output(target: Target, train: Split) -> NDArray[np.floating]:
     """Return the best simple constant of the training split: log class frequencies, label log-odds, mean field, or per-pixel median distance."""
-    targets = np.asarray(train.targets)
+    targets, count = train.targets, len(train)
     match target:
         case Classes(num=num):
-            return np.log((np.bincount(targets, minlength=num) + 1) / (len(targets) + num))
+            return np.log((np.bincount(np.asarray(targets), minlength=num) + 1) / (count + num))
         case Labels():
-            return _log_odds((targets.sum(0) + 1) / (len(targets) + 2))
+            return _log_odds((total(targets) + 1) / (count + 2))
         case Field(values="mask"):
-            return _log_odds((targets.sum(0, dtype=np.float64) + 1) / (len(targets) + 2))
+            return _log_odds((total(targets, np.float64) + 1) / (count + 2))
         case Field():
-            return targets.mean(0, dtype=np.float64)
+            return total(targets, np.float64) / count
         case PairMap(clip=clip):
-            return np.median(np.minimum(targets, clip), axis=0)
+            return clipped_median(targets, clip)
     raise TypeError(f"no constant for target {target!r}")
 
 
