@@ -7,22 +7,18 @@ machine holds and that nobody has to ship. Its bytes therefore depend on the Pyt
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.resources import files
 from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from pare_bench import metrics
+from pare_bench.builtin.sources.tokenization import Encoder, text_encoder
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, Task, TaskSize
-from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+from pare_bench.errors import DataMissingError
 from pare_bench.pretraining.corpus import CHAPTER_OF, CHAPTERS, Document, standard_library_documents, without_repeats
 from pare_bench.seeds import stream
 
@@ -63,7 +59,7 @@ class Docstrings(Task):
             DataMissingError: this Python has no standard-library sources, the tokenizer is not here, or there are fewer windows than asked for.
 
         """
-        encode = _encoder(self.params.tokenizer)
+        encode = text_encoder(self.params.tokenizer)
         pools = _windows(without_repeats(standard_library_documents(chapters_only=True)), encode, self.inputs.grid[0])
         return Splits(**{name: self._draw(pools[name], name, seed, getattr(size, name)) for name in SPLIT_NAMES})
 
@@ -89,53 +85,7 @@ def split_of(document: Document) -> str:
     return _SPLIT_OF_RESIDUE[int.from_bytes(digest[:8], "big") % len(_SPLIT_OF_RESIDUE)]
 
 
-def bundled_tokenizer() -> Tokenizer:
-    """Return the tokenizer of ``nano_text``.
-
-    Raises:
-        DataMissingError: it is not in this installation.
-        IntegrityError: its digest is not the one on the model card.
-
-    """
-    folder = files("pare_bench") / "data" / "weights"
-    try:
-        text = (folder / "nano_text_tokenizer.json").read_bytes()
-        card = json.loads((folder / "nano_text.json").read_bytes())
-    except FileNotFoundError as error:
-        raise DataMissingError(f"bundled file '{error.filename}' is missing", hint="reinstall pare-bench") from error
-    if hashlib.sha256(text).hexdigest() != card["tokenizer_sha256"]:
-        raise IntegrityError("bundled file 'nano_text_tokenizer.json' does not have the digest on its card", hint="reinstall pare-bench")
-    return Tokenizer.from_str(text.decode())
-
-
-@dataclass(frozen=True)
-class _Encoder:
-    """A tokenizer reduced to what windows need: ids of each sentence without specials, and the ids that open and close a window."""
-
-    encode: Callable[[list[str]], list[list[int]]]
-    opening: int
-    closing: int
-
-
-def _encoder(name: str) -> _Encoder:
-    if name == "nano_text":
-        bundled = bundled_tokenizer()
-        vocabulary = bundled.get_vocab()
-        return _Encoder(lambda texts: [encoding.ids for encoding in bundled.encode_batch(texts)], vocabulary["<s>"], vocabulary["</s>"])
-    from transformers import AutoTokenizer
-
-    try:
-        loaded = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise DataMissingError(
-            f"no tokenizer '{name}' on this machine or the hub", hint=f"where there is network run: hf download {name}; or give a local folder"
-        ) from error
-    if loaded.cls_token_id is None or loaded.sep_token_id is None:
-        raise UsageError(f"tokenizer '{name}' has no opening and closing token", hint="choose the tokenizer of a BERT- or RoBERTa-like encoder")
-    return _Encoder(lambda texts: loaded(texts, add_special_tokens=False)["input_ids"], loaded.cls_token_id, loaded.sep_token_id)
-
-
-def _windows(documents: list[Document], encoder: _Encoder, length: int) -> dict[str, list[NDArray[np.int64]]]:
+def _windows(documents: list[Document], encoder: Encoder, length: int) -> dict[str, list[NDArray[np.int64]]]:
     """Return for each split and chapter all windows ``[n length]``, in order of the text."""
     found: dict[str, list[list[NDArray[np.int64]]]] = {name: [[] for _ in CHAPTERS] for name in SPLIT_NAMES}
     for module, group in groupby(documents, key=lambda document: document.module):
@@ -149,7 +99,7 @@ def _windows(documents: list[Document], encoder: _Encoder, length: int) -> dict[
     return {name: [np.concatenate([np.empty((0, length), np.int64), *chapter]) for chapter in chapters] for name, chapters in found.items()}
 
 
-def _module_windows(encoded: list[list[int]], encoder: _Encoder, length: int) -> NDArray[np.int64]:
+def _module_windows(encoded: list[list[int]], encoder: Encoder, length: int) -> NDArray[np.int64]:
     body = length - 2
     ids = np.concatenate([np.array(sentence, np.int64) for sentence in encoded])
     starts = np.cumsum([0] + [len(sentence) for sentence in encoded[:-1]])

@@ -1,0 +1,69 @@
+"""Tokenizers of text proxies: any backbone's own, reduced to what windows of token ids need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from tokenizers import Tokenizer
+
+from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """``encode`` gives the ids of each text without special tokens; the other fields are ids: before, after and behind a text."""
+
+    encode: Callable[[list[str]], list[list[int]]]
+    opening: int
+    closing: int
+    padding: int
+
+
+def bundled_tokenizer() -> Tokenizer:
+    """Return the tokenizer of ``nano_text``.
+
+    Raises:
+        DataMissingError: it is not in this installation.
+        IntegrityError: its digest is not the one on the model card.
+
+    """
+    folder = files("pare_bench") / "data" / "weights"
+    try:
+        text = (folder / "nano_text_tokenizer.json").read_bytes()
+        card = json.loads((folder / "nano_text.json").read_bytes())
+    except FileNotFoundError as error:
+        raise DataMissingError(f"bundled file '{error.filename}' is missing", hint="reinstall pare-bench") from error
+    if hashlib.sha256(text).hexdigest() != card["tokenizer_sha256"]:
+        raise IntegrityError("bundled file 'nano_text_tokenizer.json' does not have the digest on its card", hint="reinstall pare-bench")
+    return Tokenizer.from_str(text.decode())
+
+
+def text_encoder(name: str) -> Encoder:
+    """Return the encoder of a tokenizer: ``"nano_text"``, a hub id or a local folder.
+
+    Raises:
+        DataMissingError: the tokenizer is not on this machine and not to be had.
+        UsageError: it has no tokens that open and close a text.
+
+    """
+    if name == "nano_text":
+        bundled = bundled_tokenizer()
+        ids = bundled.get_vocab()
+        return Encoder(lambda texts: [encoding.ids for encoding in bundled.encode_batch(texts)], ids["<s>"], ids["</s>"], ids["<pad>"])
+    from transformers import AutoTokenizer
+
+    try:
+        loaded = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise DataMissingError(
+            f"no tokenizer '{name}' on this machine or the hub", hint=f"where there is network run: hf download {name}; or give a local folder"
+        ) from error
+    if loaded.cls_token_id is None or loaded.sep_token_id is None:
+        raise UsageError(f"tokenizer '{name}' has no opening and closing token", hint="choose the tokenizer of a BERT- or RoBERTa-like encoder")
+    # Whoever needs padding and has no token for it repeats the closing one.
+    padding = loaded.sep_token_id if loaded.pad_token_id is None else loaded.pad_token_id
+    return Encoder(lambda texts: loaded(texts, add_special_tokens=False)["input_ids"], loaded.cls_token_id, loaded.sep_token_id, padding)
