@@ -1,0 +1,94 @@
+"""Conversion of published files, once, to arrays in a format that cannot hide code; everything afterwards reads the converted copy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from pare_bench.code_digest import code_digest
+from pare_bench.datasets.arrays_file import map_arrays
+from pare_bench.datasets.cache import ROOT_VARIABLE, cache_root
+from pare_bench.datasets.digests import sha256_of, write_atomically
+from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
+
+_DATA, _MANIFEST = "arrays.safetensors", "manifest.json"
+
+
+def converted(
+    task: str, sources: Sequence[Path], converter: str, *, memory_mb: int = 4096, seconds: int = 3600, root: Path | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays that ``converter`` (``"module:function"``) makes of ``sources``, as read-only memory maps.
+
+    The first call runs it in a separate process (:mod:`pare_bench.datasets.sandbox`) limited to ``memory_mb`` and ``seconds``. The copy belongs to
+    the content of the sources and to the code of the converter's module: if either changes it is made again, and so is a damaged copy.
+
+    Raises:
+        IntegrityError: a source is not what its format promises.
+        EnvironmentFault: the cache cannot be written, or a library is missing.
+    """
+    module = converter.partition(":")[0]
+    facts = {
+        "sources": [[source.name, sha256_of(source)] for source in sources],
+        "converter": converter,
+        "code": code_digest([module, "pare_bench.datasets.unpickle"]),
+    }
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    folder = (root or cache_root()) / "converted" / task / f"{converter.partition(':')[2]}-{key}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            arrays = _read(folder)
+            if arrays is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                _make(folder, task, sources, converter, facts, memory_mb, seconds)
+                arrays = _read(folder)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the cache '{folder.parent}' cannot be used: {error.strerror or error}", hint=f"set {ROOT_VARIABLE} to a writable folder"
+        ) from error
+    if arrays is None:
+        raise EnvironmentFault(f"the converted copy in '{folder}' changes while it is read", hint=f"set {ROOT_VARIABLE} to a folder on a sound disk")
+    return arrays
+
+
+def _read(folder: Path) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of a sound copy, else None."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+        if sha256_of(folder / _DATA) != manifest["sha256"]:
+            return None
+        return map_arrays(folder / _DATA)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _make(folder: Path, task: str, sources: Sequence[Path], converter: str, facts: dict[str, Any], memory_mb: int, seconds: int) -> None:
+    # Imported here: only this function starts processes, and readers of sound copies need not load it.
+    from pare_bench.datasets.sandbox import convert_apart
+
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        failure = convert_apart(converter, sources, temporary / _DATA, memory_mb=memory_mb, seconds=seconds)
+        if failure:
+            raise _error(failure, task, sources)
+        manifest = {**facts, "sha256": sha256_of(temporary / _DATA), "bytes": (temporary / _DATA).stat().st_size}
+        write_atomically(temporary / _MANIFEST, json.dumps(manifest, indent=1))
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _error(failure: dict[str, str], task: str, sources: Sequence[Path]) -> PareBenchError:
+    kinds: dict[str, type[PareBenchError]] = {"missing": DataMissingError, "environment": EnvironmentFault}
+    names = f"'{sources[0]}'" + (f" (and {len(sources) - 1} more)" if len(sources) > 1 else "") if sources else f"task '{task}'"
+    hint = f"rm '{sources[0]}' && pare-bench data fetch {task}" if sources and failure["kind"] == "integrity" else f"pare-bench data status {task}"
+    message = failure["message"] if "own" in failure else f"{names} cannot be read: {failure['message']}"
+    return kinds.get(failure["kind"], IntegrityError)(message, hint=failure.get("hint", hint))

@@ -1,0 +1,72 @@
+"""SHA-256 of files, remembered as long as a file's size and times stay the same: published files have gigabytes and are read at every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from pare_bench.datasets.cache import cache_root
+
+_BLOCK = 1 << 20
+
+
+def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[str, str]:
+    """Return ``{"sha256": ...}`` (and ``"md5"`` on request) of a file.
+
+    ``fresh`` reads the file even if its digest is remembered (the memory trusts size and times, ``pare-bench data verify`` does not).
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    path = path.resolve()
+    stamp = _stamp(path)
+    memory = cache_root() / "digests" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
+    if not fresh:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            entry = json.loads(memory.read_text("utf-8"))
+            if entry["stamp"] == stamp and (entry["digests"].get("md5") or not md5):
+                return dict(entry["digests"])
+    digests = _hash(path, ("sha256", "md5") if md5 else ("sha256",))
+    # A memory that cannot be written costs time, not truth; a file that changed while it was read is not remembered.
+    with suppress(OSError):
+        if _stamp(path) == stamp:
+            write_atomically(memory, json.dumps({"path": str(path), "stamp": stamp, "digests": digests}))
+    return digests
+
+
+def sha256_of(path: Path) -> str:
+    """Return the (remembered) SHA-256 of a file; see :func:`file_digests`."""
+    return file_digests(path)["sha256"]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` so that readers see the old content or the new one, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _hash(path: Path, names: tuple[str, ...]) -> dict[str, str]:
+    totals = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            for total in totals.values():
+                total.update(block)
+    return {name: total.hexdigest() for name, total in totals.items()}

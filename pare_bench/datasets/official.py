@@ -1,0 +1,163 @@
+"""The published files of a task: found, checked, converted where their format is not safe, and counted into the run's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from numpy.typing import NDArray
+
+from pare_bench.contracts.task import OfficialFile, Task, Track
+from pare_bench.datasets.cache import Data
+from pare_bench.datasets.digests import file_digests
+from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
+
+DATA_VARIABLE = "PARE_BENCH_DATA"
+
+_MAGIC = {".npz": b"PK", ".zip": b"PK", ".npy": b"\x93NUMPY", ".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b"}
+_HTML = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<error>", b"<body")
+
+
+def data_root() -> Path:
+    """Return the folder of published files: ``PARE_BENCH_DATA`` or the user's data folder."""
+    return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("pare-bench"))
+
+
+def official_data(task: Task, root: Path | None = None, track: Track = "clean") -> Data:
+    """Return the official tier of ``task`` on ``track``; its digest covers task, version, parameters, track and every file that was read.
+
+    Raises:
+        DataMissingError: files are missing, or the task has no official tier.
+        IntegrityError: a file is not what its format or digest promises.
+    """
+    files = OfficialFiles(root or data_root(), task.name, task.official_files)
+    splits = task.official(files, track)
+    facts = [task.name, task.version, task.params.model_dump(mode="json"), track, files.sha256]
+    return Data(splits, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
+
+
+class OfficialFiles:
+    """The published files of one task: the only way a task reads them. Everything handed out enters :attr:`sha256`.
+
+    A file is looked for at ``<root>/<task>/<name>``, then at ``<root>/<name>`` (the flat folder of the released code). ``declared`` are the task's
+    :class:`~pare_bench.contracts.task.OfficialFile` entries; the digests they print are checked.
+    """
+
+    def __init__(self, root: Path, task: str, declared: Sequence[OfficialFile] = ()) -> None:
+        self.root = root
+        self.task = task
+        self._declared = {file.path: file for file in declared}
+        self._read: dict[str, str] = {}
+
+    def path(self, name: str) -> Path:
+        """Return the file ``name``, which must exist and be what it promises.
+
+        Raises:
+            DataMissingError: it is not there.
+            IntegrityError: it is empty, a web page, of another format than its name says, or has another digest than declared.
+        """
+        found = self.find(name)
+        if found is None or not found.is_file():
+            raise self._missing(f"file '{name}'")
+        try:
+            check_content(found)
+            declared = self._declared.get(name)
+            digests = file_digests(found, md5=bool(declared and declared.md5))
+        except OSError as error:
+            raise EnvironmentFault(f"'{found}' cannot be read: {error.strerror or error}", hint=f"ls -l '{found}'") from error
+        for kind, promised in (("sha256", declared and declared.sha256), ("md5", declared and declared.md5)):
+            if promised and digests[kind] != promised.lower():
+                raise IntegrityError(
+                    f"'{found}' has {kind} {digests[kind]}, published is {promised}", hint=f"rm '{found}' && pare-bench data fetch {self.task}"
+                )
+        self._read[self._counted(name)] = digests["sha256"]
+        return found
+
+    def find(self, *names: str) -> Path | None:
+        """Return the first of ``names`` that exists (file or folder), or None; it does not count as read."""
+        for name in names:
+            for candidate in (self.root / self.task / name, self.root / name):
+                if candidate.exists():
+                    return candidate
+        return None
+
+    def tree(self, name: str, pattern: str) -> list[Path]:
+        """Return all files below folder ``name`` that match the glob ``pattern``, sorted; their names and sizes enter the digest.
+
+        Raises:
+            DataMissingError: there is no such folder, or nothing in it matches.
+        """
+        folder = self.find(name)
+        if folder is None or not folder.is_dir():
+            raise self._missing(f"folder '{name}'")
+        files = sorted((path for path in folder.rglob(pattern) if path.is_file()), key=lambda path: path.relative_to(folder).as_posix())
+        if not files:
+            raise self._missing(f"any file '{pattern}' in folder '{name}'")
+        total = hashlib.sha256()
+        for path in files:
+            total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n".encode())
+        self._read[self._counted(f"{name}/{pattern}")] = total.hexdigest()
+        return files
+
+    def converted(self, names: str | Sequence[str], converter: str, *, memory_mb: int = 4096, seconds: int = 3600) -> dict[str, NDArray[Any]]:
+        """Return what ``converter`` (``"module:function"``) makes of the files ``names``: read-only memory maps by name.
+
+        See :func:`pare_bench.datasets.convert.converted`; raises what :meth:`path` raises, too.
+        """
+        from pare_bench.datasets.convert import converted
+
+        sources = [self.path(name) for name in ([names] if isinstance(names, str) else names)]
+        return converted(self.task, sources, converter, memory_mb=memory_mb, seconds=seconds)
+
+    def of(self, task: str, declared: Sequence[OfficialFile] = ()) -> OfficialFiles:
+        """Return the files of another task (Spherical reads CIFAR-100's); what is read there counts here, too."""
+        other = OfficialFiles(self.root, task, declared)
+        other._read = self._read
+        return other
+
+    @property
+    def sha256(self) -> str:
+        """Digest over name and SHA-256 of everything read so far, in whatever order."""
+        return hashlib.sha256("".join(f"{name}\0{digest}\n" for name, digest in sorted(self._read.items())).encode()).hexdigest()
+
+    def _counted(self, name: str) -> str:
+        return f"{self.task}/{name}"
+
+    def _missing(self, what: str) -> DataMissingError:
+        hint = f"pare-bench data fetch {self.task}"
+        return DataMissingError(f"task '{self.task}' needs {what}, not found below '{self.root / self.task}'", hint=hint)
+
+
+def check_content(path: Path) -> None:
+    """Refuse a file that cannot be what its name says: empty, a web page, another format, an archive without its end.
+
+    Raises:
+        IntegrityError: one of these.
+        OSError: the file cannot be read.
+    """
+    problem = content_problem(path)
+    if problem:
+        raise IntegrityError(f"'{path}' {problem}", hint=f"rm '{path}' and fetch it again: pare-bench data fetch")
+
+
+def content_problem(path: Path, name: str | None = None) -> str | None:
+    """Say what is wrong with the content of ``path``, judged by the suffix of ``name`` (default: its own), or None."""
+    suffix = Path(name or path.name).suffix.lower()
+    with path.open("rb") as stream:
+        start = stream.read(512)
+    if not start:
+        return "is empty"
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_HTML) and suffix not in (".html", ".htm", ".xml"):
+        return "is a web page, not the file it is named after"
+    magic = _MAGIC.get(suffix)
+    if magic and not start.startswith(magic):
+        return f"is no {suffix} file: it starts with {start[:8]!r}"
+    if magic == b"PK" and not zipfile.is_zipfile(path):
+        return "is truncated: the end of the archive is missing"
+    return None
