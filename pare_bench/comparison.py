@@ -11,6 +11,7 @@ from pare_bench import statistics
 from pare_bench.errors import UsageError, nearest
 from pare_bench.leaderboard import unique
 from pare_bench.missing import Wanted, choose_data, choose_division, method_name
+from pare_bench.optimism import Gap, optimism_gaps
 from pare_bench.records import RunRecord
 from pare_bench.statistics import Direction, WinsTiesLosses
 from pare_bench.variants import Data, Division, age, counted, division_of, label_records
@@ -82,7 +83,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that a table of the comparison shows. ``sentence`` says what this many tasks and seeds can show."""
+    """Everything that a table of the comparison shows.
+
+    ``sentence`` says what this many tasks and seeds can show; ``optimism`` has the methods and tasks with scores in both tracks.
+    """
 
     division: Division
     methods: tuple[str, ...]
@@ -91,6 +95,7 @@ class Comparison:
     mean_ranks: Mapping[str, float]
     sentence: str
     notes: tuple[str, ...]
+    optimism: tuple[Gap, ...] = ()
 
 
 def compare(
@@ -125,7 +130,8 @@ def compare(
                 hint=f"its tasks: {', '.join(suite_tasks)}",
             )
     wanted = Wanted(tuple(methods), suite, tier, track, preset, tuple(tasks), tuple(suite_tasks), tuple(known_methods), out)
-    pool = [record for record in unique(records) if record.suite == suite and record.track == track]
+    of_suite = [record for record in unique(records) if record.suite == suite]
+    pool = [record for record in of_suite if record.track == track]
     division = choose_division(wanted, pool)
     labelled = label_records(record for record in pool if division_of(record) == division)
     _check_labels(methods, labelled, division)
@@ -137,7 +143,8 @@ def compare(
     pairs = _pairs(methods, rows)
     means = {method: [row.cells[method].mean for row in rows] for method in methods}
     ranks = statistics.mean_ranks(means, [row.direction for row in rows])
-    return Comparison(division, tuple(methods), rows, pairs, ranks, _sentence(methods, rows), _notes(division, rows, suite_tasks))
+    gaps = optimism_gaps((each for each in of_suite if division_of(each)._replace(track=track) == division), methods, names)
+    return Comparison(division, tuple(methods), rows, pairs, ranks, _sentence(methods, rows), _notes(division, rows, suite_tasks), gaps)
 
 
 def _check_labels(methods: Sequence[str], labelled: Mapping[str, Sequence[RunRecord]], division: Division) -> None:
@@ -269,6 +276,8 @@ def _notes(division: Division, rows: Sequence[TaskRow], suite_tasks: Sequence[st
     notes = []
     if division.tier == "generated":
         notes.append("tier generated: the data are simulated twins of the published ones; scores are not comparable with published numbers")
+    if division.track == "paper":
+        notes.append("track paper: as in the released code the validation data are the test data, so scores are optimistic")
     absent = [task for task in suite_tasks if task not in {row.task for row in rows}]
     if absent:
         notes.append(f"{len(rows)} of the {len(suite_tasks)} tasks of suite {division.suite}; not compared: {', '.join(absent)}")

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from pare_bench.config import SLOTS, RunConfig
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import Split, Splits
-from pare_bench.heads import OutputScale, build_head
+from pare_bench.contracts.task import Examples, Field, PairMap, Split, Splits
+from pare_bench.heads import OutputScale, build_head, build_masked_image_head
 from pare_bench.network import TransferNetwork, to_batch
 from pare_bench.progress import Reporter
 from pare_bench.registry import Registry
@@ -64,8 +64,15 @@ class Context:
             backbone.reinitialise()
         self.seed("embedder and head")
         embedder = self.build("embedder", inputs=data.inputs, backbone=backbone)
-        head = build_head(data.target, backbone.feats, backbone.out_grid)
-        return TransferNetwork(embedder, backbone, head, OutputScale(data.target, data.train)).to(self.device)
+        head, scale = self._build_head(data, backbone)
+        return TransferNetwork(embedder, backbone, head, scale).to(self.device)
+
+    def _build_head(self, data: TrainData, backbone: Backbone) -> tuple[nn.Module, nn.Module]:
+        if self.config.dense_head == "masked_image" and isinstance(data.target, Field | PairMap):
+            head = build_masked_image_head(data.target, backbone.feats, backbone.out_grid, backbone.grid[0] * backbone.patch_size)
+            # As released: fields are decoded from units of the training set, distances are predicted as they are.
+            return head, nn.Identity() if isinstance(data.target, PairMap) else OutputScale(data.target, data.train)
+        return build_head(data.target, backbone.feats, backbone.out_grid), OutputScale(data.target, data.train)
 
     def fit(self, objective: Objective, network: nn.Module, data: TrainData, *, stage: str = "train") -> History:
         """Train ``objective`` on the training split; validation scores ``network`` with the task's primary metric."""
@@ -96,7 +103,7 @@ class Context:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, inputs: np.ndarray, device: torch.device) -> np.ndarray:
+def predict(network: nn.Module, inputs: Examples, device: torch.device) -> np.ndarray:
     """Return the network's raw outputs ``[n ...]`` float32 in evaluation mode."""
     was_training = network.training
     network.eval()
@@ -114,7 +121,7 @@ class NetworkPredictor:
     Weights that inference does not touch (the backbone's own embedder, which only source data pass through) are not counted.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device, example: np.ndarray) -> None:
+    def __init__(self, network: nn.Module, device: torch.device, example: Examples) -> None:
         """Take the network; ``example`` is one input ``[1 channels *grid]``, by which the weights in use are found."""
         self.network = network
         self.device = device
@@ -122,7 +129,7 @@ class NetworkPredictor:
         self.parameters_total = sum(parameter.numel() for parameter in used)
         self.parameters_trained = sum(parameter.numel() for parameter in used if parameter.requires_grad)
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: Examples) -> np.ndarray:
         """Return raw outputs; see the contract."""
         return predict(self.network, inputs, self.device)
 

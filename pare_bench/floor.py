@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
+from pare_bench.contracts.task import Classes, Examples, Field, Labels, PairMap, Split, Target
 from pare_bench.datasets.moments import clipped_median, total
 
 
@@ -18,7 +18,7 @@ class ConstantPredictor:
     def __init__(self, target: Target, train: Split) -> None:
         self.output = constant_output(target, train)
 
-    def predict(self, inputs: NDArray[np.generic]) -> NDArray[np.floating]:
+    def predict(self, inputs: Examples) -> NDArray[np.floating]:
         """Return the constant output for each of ``inputs`` ``[n ...]``."""
         return np.broadcast_to(self.output, (len(inputs), *self.output.shape)).astype(np.float32)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
+from pare_bench.datasets.moments import clipped_moments, pointwise_moments
 from pare_bench.errors import UsageError
 
 
@@ -59,6 +60,37 @@ class SymmetricDenseHead(DenseHead):
         return (pixels + pixels.transpose(1, 2)) / 2
 
 
+class MaskedImageHead(nn.Module):
+    """The released dense head: the decoder of masked-image modelling (Xie et al., SimMIM, CVPR 2022), here as everywhere from random weights.
+
+    A 1 x 1 convolution gives each place the three channels of its ``stride`` x ``stride`` pixels; their mean is averaged (where ``size`` is
+    smaller) or repeated (where it is larger) to ``size`` by adaptive pooling. Nothing else is trained for the task.
+    """
+
+    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], stride: int) -> None:
+        super().__init__()
+        self.out_grid = out_grid
+        self.stride = stride
+        self.decode = nn.Conv2d(feats, 3 * stride * stride, 1)
+        self.pool = nn.AdaptiveAvgPool2d(size)
+
+    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch height width"]:
+        """Return one value per pixel of ``size``."""
+        maps = self.decode(features.transpose(1, 2).unflatten(2, self.out_grid))
+        return self.pool(F.pixel_shuffle(maps, self.stride).mean(1))
+
+
+def build_masked_image_head(target: Field | PairMap, feats: int, out_grid: tuple[int, ...] | None, image_side: int) -> nn.Module:
+    """Return the released dense head on a body that took square images of ``image_side`` pixels.
+
+    Raises:
+        UsageError: the body's features do not lie on a 2-D grid.
+    """
+    rows, columns = _two_sides(out_grid)
+    size = (target.size, target.size) if isinstance(target, PairMap) else _two_sides(target.grid)
+    return MaskedImageHead(feats, (rows, columns), size, math.ceil(image_side / rows))
+
+
 def build_head(target: Target, feats: int, out_grid: tuple[int, ...] | None) -> nn.Module:
     """Return the head for a target on a body with ``feats`` features at ``out_grid`` places.
 
@@ -93,11 +125,10 @@ class OutputScale(nn.Module):
         mean, std = np.zeros(1), np.ones(1)
         match target:
             case Field(values="real"):
-                values = np.asarray(train.targets, dtype=np.float64)
-                mean, std = values.mean(0), values.std(0) + 1e-5 * (values.std() + 1e-12)
+                mean, deviation, overall = pointwise_moments(train.targets)
+                std = deviation + 1e-5 * (overall + 1e-12)
             case PairMap(clip=clip):
-                values = np.minimum(np.asarray(train.targets, dtype=np.float64), clip)
-                mean, std = values.mean(keepdims=True)[0, 0], values.std(keepdims=True)[0, 0]
+                mean, std = (np.array([moment]) for moment in clipped_moments(train.targets, clip))
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.from_numpy(mean).float())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pare_bench.config import SLOTS
 from pare_bench.errors import unknown_name
+from pare_bench.published import Setting, paper_settings
 from pare_bench.specs import TaskSpec
 
 PRESETS: Mapping[str, str] = {
     "cpu": "small bundled backbones, 600 training examples: the whole of nas360 in about ten minutes on two cores",
     "smoke": "the same on 96 examples for two epochs: seconds per task, for tests and for trying a plugin",
+    "paper": "published backbones and hyperparameters of PaRe and ORCA, for official data and a GPU",
 }
 
 _IMAGE: Mapping[str, Any] = {
@@ -58,22 +61,60 @@ _CPU_EPOCHS: Mapping[str, int] = {
 }
 
 
-def preset_values(preset: str, task: TaskSpec) -> dict[str, Any]:
-    """Return the nested run values of a preset for one task: slots, recipe and budget.
+def preset_values(preset: str, task: TaskSpec, method: str, *, shared: bool = False) -> dict[str, Any]:
+    """Return the nested run values of a preset for one task and method: slots, recipe, budget, and in preset ``paper`` the method's parameters.
 
     Raises:
         UnknownNameError: there is no such preset.
+        UsageError: preset ``paper`` and a task without published settings.
+    """
+    values: dict[str, Any] = {}
+    for setting in preset_settings(preset, task, method, shared=shared):
+        head, _, rest = setting.path.partition(".")
+        if head in SLOTS or head == "method":
+            slot = values.setdefault(head, {"params": {}})
+            if rest:
+                slot["params"][rest] = setting.value
+            else:
+                slot["name"] = setting.value
+        elif rest:
+            values.setdefault(head, {})[rest] = setting.value
+        else:
+            values[head] = setting.value
+    return values
+
+
+def preset_settings(preset: str, task: TaskSpec, method: str, *, shared: bool = False) -> tuple[Setting, ...]:
+    """Return what a preset sets for one task and method, each value with its source.
+
+    ``shared`` gives every method of preset ``paper`` the same recipe and proxy; the other presets do that anyway.
+
+    Raises:
+        UnknownNameError: there is no such preset.
+        UsageError: preset ``paper`` and a task without published settings.
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS, hint=f"--preset {next(iter(PRESETS))}")
+    if preset == "paper":
+        return paper_settings(task.name, method, shared=shared)
+    source = "ours: bundled backbones on two cores, the same for every method"
+    return tuple(Setting(path, value, source) for path, value in _flat(_small_values(preset, task)))
+
+
+def _small_values(preset: str, task: TaskSpec) -> dict[str, Any]:
     values: dict[str, Any] = dict(_IMAGE if task.modality == "image" else _SEQUENCE)
     if task.dense:
         values |= _DENSE
     values |= _TASKS.get(task.name, {})
     values.setdefault("recipe", _RECIPE)
     values["budget"] = {"epochs": _CPU_EPOCHS.get(task.name, 10)} if preset == "cpu" else {"epochs": 2}
-    return {key: _copied(value) for key, value in values.items()}
+    return values
 
 
-def _copied(value: Any) -> Any:
-    return {key: _copied(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for head, value in values.items():
+        if head in SLOTS:
+            yield head, value["name"]
+            yield from ((f"{head}.{name}", item) for name, item in value["params"].items())
+        else:
+            yield from ((f"{head}.{name}", item) for name, item in value.items())

@@ -25,7 +25,7 @@ class ComponentRecord(_Part):
 
 
 class TaskRecord(_Part):
-    """The data of the run. ``real`` says what in a generated data set is real data, None: all of it is simulated."""
+    """Data of the run. ``real`` says what in them is real: None is nothing, all of it is simulated."""
 
     name: str
     version: int
@@ -84,6 +84,8 @@ class RunRecord(_Part):
     task: TaskRecord
     method: ComponentRecord
     slots: dict[str, ComponentRecord]
+    source: TaskRecord | None = Field(None, description="the proxy data of methods that use some")
+    weights_sha256: str | None = Field(None, description="digest of the backbone's pretrained weights; None: random weights, or no backbone")
     track: str
     preset: str
     seed: int

@@ -11,6 +11,9 @@ from pare_bench.errors import UsageError, nearest
 from pare_bench.presets import preset_values
 from pare_bench.registry import Registry
 
+#: Value of ``-o recipe=`` that gives every method the same optimiser, batch, epochs and proxy.
+SHARED = "shared"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -49,24 +52,31 @@ def resolve(registry: Registry, request: Request) -> list[RunConfig]:
 
 def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
     """Resolve one run: preset, then what the method implies, then ``-o``; every component's parameters are completed and checked."""
+    method_class = registry.component("method", request.method)
     used = registry.spec("method", request.method).slots
-    defaults = preset_values(request.preset, registry.spec("task", task))
+    shared = (("recipe",), SHARED) in overrides
+    overrides = [item for item in overrides if item != (("recipe",), SHARED)]
+    defaults = preset_values(request.preset, registry.spec("task", task), request.method, shared=shared)
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
     values |= {"suite": request.suite, "preset": request.preset, "tier": request.tier, "track": request.track, "seed": seed, "device": request.device}
     values["task"] = {"name": task, "params": dict(registry.component("task", task).preset_params.get(request.preset, {}))}
-    values["method"] = {"name": request.method, "params": dict(registry.component("method", request.method).preset_params.get(request.preset, {}))}
+    method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {})}
+    values["method"] = {"name": request.method, "params": method_params}
+    if request.track == "paper":
+        # As if given by -o, but before it: what the released code does can still be overruled point by point.
+        released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
+        _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
     sizes = registry.component("task", task).sizes
     values["size"] = dict(vars(sizes.get(request.preset, sizes["cpu"]))) if request.tier == "generated" else None
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)
-    method = registry.component("method", values["method"]["name"])
-    for slot, implied in method.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
+    for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}
     _apply(values, [item for item in overrides if item[0][0] != "method"], used)
     for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
         if slot in values:
             chosen = values[slot]
             values[slot] = {"name": chosen["name"], "params": registry.params(kind, chosen["name"], chosen["params"]).model_dump(mode="json")}
-    if "source" in values:
+    if "source" in values and "generated" in registry.spec("task", values["source"]["name"]).tiers:
         source_sizes = registry.component("task", values["source"]["name"]).sizes
         values["source_size"] = vars(source_sizes.get(request.preset, source_sizes["cpu"])) | values.get("source_size", {})
     return validated(values)

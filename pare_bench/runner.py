@@ -18,12 +18,13 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 
 from pare_bench.code_digest import CORE, code_digest, with_imports
-from pare_bench.config import SLOTS, RunConfig, run_identity
+from pare_bench.config import SLOTS, RunConfig, Tier, run_identity
 from pare_bench.context import Context
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import SPLIT_NAMES, Split, Task
+from pare_bench.contracts.task import SPLIT_NAMES, Metric, Split, Task
 from pare_bench.datasets.cache import Data, generated_data
-from pare_bench.errors import DataMissingError, EnvironmentFault, PareBenchError, TrainingDivergedError
+from pare_bench.datasets.official import data_root, official_data
+from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
 from pare_bench.floor import ConstantPredictor
 from pare_bench.memory import PeakMemory
 from pare_bench.progress import Reporter
@@ -35,13 +36,23 @@ _LIBRARIES = ("torch", "timm", "transformers", "accelerate", "numpy", "scipy", "
 
 
 @dataclass(frozen=True)
+class SourceData:
+    """The proxy task of a run, its tier and its data."""
+
+    task: Task
+    tier: Tier
+    data: Data
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A run whose data are there and whose identity is known, before any training."""
 
     config: RunConfig
     task: Task
     data: Data
-    source: Data | None
+    source: SourceData | None
+    weights_sha256: str
     run_id: str
     code_sha256: str
     seconds: float
@@ -52,12 +63,11 @@ def prepare(registry: Registry, config: RunConfig) -> Prepared:
 
     Raises:
         DataMissingError: the official files are not there.
+        IntegrityError: an official file is not what its format or digest promises.
     """
     began = time.perf_counter()
     task: Task = registry.build("task", config.task.name, config.task.params)
-    if config.tier == "official" or config.size is None:
-        raise DataMissingError(f"task '{task.name}' has no reader for official files in this version", hint="use --tier generated")
-    data = generated_data(task, config.data_seed, config.size.task_size())
+    data = _target_data(task, config)
     source = _source_data(registry, config)
     weights = (
         registry.component("backbone", config.backbone.name).weights_digest(registry.params("backbone", config.backbone.name, config.backbone.params))
@@ -65,8 +75,8 @@ def prepare(registry: Registry, config: RunConfig) -> Prepared:
         else ""
     )
     code = code_digest(with_imports([*CORE, *_component_modules(registry, config)]))
-    data_digests = " ".join([data.sha256, source.sha256 if source else "", weights])
-    return Prepared(config, task, data, source, run_identity(config, code, data_digests), code, time.perf_counter() - began)
+    data_digests = " ".join([data.sha256, source.data.sha256 if source else "", weights])
+    return Prepared(config, task, data, source, weights, run_identity(config, code, data_digests), code, time.perf_counter() - began)
 
 
 def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str) -> RunRecord:
@@ -104,7 +114,8 @@ class _Measured:
 
 def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, measured: _Measured) -> dict[str, Any]:
     config, task, splits = prepared.config, prepared.task, prepared.data.splits
-    data = TrainData(task.name, task.inputs, task.target, task.metrics, splits.train, splits.val)
+    scores = task.metrics if config.track == "clean" else task.released_metrics(config.recipe.batch_size)
+    data = TrainData(task.name, task.inputs, task.target, scores, splits.train, splits.val)
     method = registry.build("method", config.method.name, config.method.params)
     reason = method.skip_reason(data)
     if reason is not None:
@@ -114,7 +125,7 @@ def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, m
         registry=registry,
         reporter=reporter,
         accelerator=build_accelerator(config),
-        source=prepared.source.splits if prepared.source else None,
+        source=prepared.source.data.splits if prepared.source else None,
         augment=_augmentation(task),
     )
     began = time.perf_counter()
@@ -124,7 +135,7 @@ def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, m
     outputs = np.asarray(predictor.predict(splits.test.inputs), dtype=np.float32)
     if not np.isfinite(outputs).all():
         raise TrainingDivergedError("predictions on the test split are not finite", hint="lower recipe.learning_rate")
-    metrics = tuple(_score(task, outputs, splits.test, position) for position in range(len(task.metrics)))
+    metrics = tuple(_score(metric, outputs, splits.test, primary=metric is scores[0]) for metric in scores)
     floor = ConstantPredictor(task.target, splits.train).predict(splits.test.inputs)
     stages = {name: history.seconds for name, history in context.histories.items()}
     measured.seconds |= stages | {"build": fitted - began - sum(stages.values()), "evaluate": time.perf_counter() - fitted}
@@ -132,7 +143,7 @@ def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, m
     return {
         "status": "ok",
         "metrics": metrics,
-        "floor": task.metrics[0].compute(floor, splits.test),
+        "floor": scores[0].compute(floor, splits.test),
         "training": {name: _training_record(history) for name, history in context.histories.items()},
         "predictions_sha256": hashlib.sha256(np.ascontiguousarray(outputs).data).hexdigest(),
         "parameters_total": predictor.parameters_total,
@@ -157,23 +168,33 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
 
 
-def _source_data(registry: Registry, config: RunConfig) -> Data | None:
-    if config.source is None or config.source_size is None:
+def _target_data(task: Task, config: RunConfig) -> Data:
+    if config.tier == "official" or config.size is None:
+        return official_data(task, data_root(), config.track)
+    data = generated_data(task, config.data_seed, config.size.task_size())
+    return Data(task.in_track(data.splits, config.track), data.sha256)
+
+
+def _source_data(registry: Registry, config: RunConfig) -> SourceData | None:
+    """Return the proxy data: generated where the task has such a tier, whatever the target's tier; a proxy is the same for both."""
+    if config.source is None:
         return None
-    return generated_data(registry.build("task", config.source.name, config.source.params), config.data_seed, config.source_size.task_size())
+    task: Task = registry.build("task", config.source.name, config.source.params)
+    if config.source_size is None:
+        return SourceData(task, "official", official_data(task, data_root(), "clean"))
+    return SourceData(task, "generated", generated_data(task, config.data_seed, config.source_size.task_size()))
 
 
 def _augmentation(task: Task) -> Callable[[Split, np.random.Generator], Split]:
     def augment(split: Split, rng: np.random.Generator) -> Split:
-        inputs, targets = task.augment(split.inputs, split.targets, rng)
+        inputs, targets = task.augment(np.asarray(split.inputs), np.asarray(split.targets), rng)
         return Split(inputs, targets, split.extras)
 
     return augment
 
 
-def _score(task: Task, outputs: np.ndarray, test: Split, position: int) -> MetricRecord:
-    metric = task.metrics[position]
-    return MetricRecord(name=metric.name, value=metric.compute(outputs, test), direction=metric.direction, primary=position == 0)
+def _score(metric: Metric, outputs: np.ndarray, test: Split, *, primary: bool) -> MetricRecord:
+    return MetricRecord(name=metric.name, value=metric.compute(outputs, test), direction=metric.direction, primary=primary)
 
 
 def _training_record(history: History) -> TrainingRecord:
@@ -187,7 +208,7 @@ def _component_modules(registry: Registry, config: RunConfig) -> list[str]:
 
 
 def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome: dict[str, Any], command: str) -> RunRecord:
-    config, task, splits = prepared.config, prepared.task, prepared.data.splits
+    config, task = prepared.config, prepared.task
 
     def component(kind: str, name: str, params: dict[str, Any]) -> ComponentRecord:
         plugin = registry.entry(kind, name).plugin
@@ -196,14 +217,9 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
     return RunRecord(
         run_id=prepared.run_id,
         suite=config.suite,
-        task=TaskRecord(
-            name=task.name,
-            version=task.version,
-            tier=config.tier,
-            data_sha256=prepared.data.sha256,
-            sizes={name: len(getattr(splits, name)) for name in SPLIT_NAMES},
-            real=task.real,
-        ),
+        task=_task_record(task, config.tier, prepared.data),
+        source=_task_record(prepared.source.task, prepared.source.tier, prepared.source.data) if prepared.source else None,
+        weights_sha256=prepared.weights_sha256 or None,
         method=component("method", config.method.name, config.method.params),
         slots={slot: component(SLOTS[slot], chosen.name, chosen.params) for slot, chosen in config.slots().items()},
         track=config.track,
@@ -217,6 +233,17 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         config=config,
         code_sha256=prepared.code_sha256,
         **outcome,
+    )
+
+
+def _task_record(task: Task, tier: Tier, data: Data) -> TaskRecord:
+    return TaskRecord(
+        name=task.name,
+        version=task.version,
+        tier=tier,
+        data_sha256=data.sha256,
+        sizes={name: len(getattr(data.splits, name)) for name in SPLIT_NAMES},
+        real=task.real if tier == "generated" else "all of it: the published files",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pare_bench.comparison import Cell, Comparison, TaskRow
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "pare-bench/comparison/1"
 _PAIR_COLUMNS = ("pair", "wins", "ties", "losses", "p", "p (Holm)")
+_GAP_COLUMNS = ("task", "method", "clean", "paper", "optimism gap")
+_GAP_LEGEND = "optimism gap: how much better the score of track paper is than that of track clean; ± half width of its 95% interval over seeds"
 _LEGEND = "cells: mean ± sample standard deviation over seeds (number of seeds)"
 
 
@@ -37,6 +40,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             }
             for pair in comparison.pairs
         ],
+        "optimism": [asdict(gap) for gap in comparison.optimism],
         "sentence": comparison.sentence,
         "notes": list(comparison.notes),
     }
@@ -89,7 +93,10 @@ def as_csv(comparison: Comparison) -> str:
 def as_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown: scores, pairs, what it can show, notes."""
     lines = [f"**{_title(comparison)}**", "", *_markdown(_score_columns(comparison), _score_rows(comparison)), "", _LEGEND, ""]
-    lines += [*_markdown(_PAIR_COLUMNS, _pair_rows(comparison)), "", _tests(comparison), "", _capital(comparison.sentence)]
+    lines += [*_markdown(_PAIR_COLUMNS, _pair_rows(comparison)), "", _tests(comparison), ""]
+    if comparison.optimism:
+        lines += [*_markdown(_GAP_COLUMNS, _gap_rows(comparison)), "", _GAP_LEGEND, ""]
+    lines.append(_capital(comparison.sentence))
     if comparison.notes:
         lines += ["", *(f"- {note}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
@@ -103,7 +110,10 @@ def as_table(comparison: Comparison) -> Group:
     scores = _rich(_title(comparison), _score_columns(comparison), _score_rows(comparison), left=("task", "metric", "direction", "verdict"))
     pairs = _rich(None, _PAIR_COLUMNS, _pair_rows(comparison), left=("pair",))
     last = [Text(_capital(comparison.sentence), style="bold"), *(Text(f"note: {note}") for note in comparison.notes)]
-    return Group(scores, Text(_LEGEND, style="dim"), pairs, Text(_tests(comparison), style="dim"), *last)
+    gaps: list[Any] = []
+    if comparison.optimism:
+        gaps = [_rich(None, _GAP_COLUMNS, _gap_rows(comparison), left=("task", "method")), Text(_GAP_LEGEND, style="dim")]
+    return Group(scores, Text(_LEGEND, style="dim"), pairs, Text(_tests(comparison), style="dim"), *gaps, *last)
 
 
 def _title(comparison: Comparison) -> str:
@@ -130,6 +140,13 @@ def _score_rows(comparison: Comparison) -> list[tuple[str, ...]]:
 
 def _pair_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     return [(f"{pair.first} vs {pair.second}", *map(str, pair.result), f"{pair.p:.3g}", f"{pair.p_holm:.3g}") for pair in comparison.pairs]
+
+
+def _gap_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    return [
+        (gap.task, gap.method, _number(gap.clean), _number(gap.paper), f"{gap.gap:+.4f}{'' if gap.half_width is None else f' ± {_number(gap.half_width)}'}")
+        for gap in comparison.optimism
+    ]
 
 
 def _tests(comparison: Comparison) -> str:

@@ -23,6 +23,7 @@ def make_record(
     suite: str = "nas360",
     tier: str = "generated",
     preset: str = "cpu",
+    track: str = "clean",
     version: int = 1,
     data: str = "data",
     metric: str = "error_rate",
@@ -39,7 +40,7 @@ def make_record(
 
     The run id follows from configuration, code and data, as in the runner.
     """
-    resolved = RunConfig(suite=suite, task=Slot(name=task), tier=tier, preset=preset, seed=seed, method=Slot(name=method), **(config or {}))
+    resolved = RunConfig(suite=suite, task=Slot(name=task), tier=tier, track=track, preset=preset, seed=seed, method=Slot(name=method), **(config or {}))
     ok = status == "ok"
     sizes = {"train": 8, "val": 4, "test": 4}
 
@@ -54,7 +55,7 @@ def make_record(
         task=TaskRecord(name=task, version=version, tier=tier, data_sha256=digest(f"{task} {data}"), sizes=sizes, real=None),
         method=component(resolved.method),
         slots={name: component(slot) for name, slot in resolved.slots().items()},
-        track="clean",
+        track=track,
         preset=preset,
         seed=seed,
         metrics=(MetricRecord(name=metric, value=value, direction=direction, primary=True),) if ok and value is not None else (),

@@ -39,9 +39,13 @@ class Orca(Method):
         max_samples: int = Field(64, ge=2, description="examples of a class in one distance; published: 64 to 512")
         source_samples: int = Field(1000, ge=2, description="source examples to align to; published: 5000")
         rate_factor: float = Field(10.0, gt=0, description="alignment learning rate over the fine-tuning rate where that is <= 1e-3, as published")
+        rate_milestones: tuple[int, ...] = Field((), description="epochs after which the alignment rate falls; published: 20, 40, 60")
+        rate_decay: float = Field(0.2, gt=0, le=1, description="factor of the alignment rate at each milestone")
         pseudo_classes: int = Field(10, ge=2, description="k-means classes of dense and multi-label targets")
 
     params: Orca.Params
+    #: The released code scores the epoch that is best on its validation data, which are the test data.
+    released: ClassVar = {"budget.keep": "best", "recipe.accumulate": "released"}
     #: Alignment is a fixed cost per class and epoch, and 600 training examples have as many classes as 50,000.
     preset_params: ClassVar = {"cpu": {"align_epochs": 20, "source_samples": 500}, "smoke": {"align_epochs": 2, "source_samples": 64}}
 
@@ -60,12 +64,17 @@ class Orca(Method):
         aligner: Aligner = context.build("aligner", source_features=features, source_labels=labels).to(context.device)
         classes = pseudo_labels(data, self.params.pseudo_classes, stream_seed(*context.words("pseudo classes")))
         rate = context.config.recipe.learning_rate
-        optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=rate * self.params.rate_factor if rate <= 1e-3 else rate)
+        rate = rate * self.params.rate_factor if rate <= 1e-3 else rate
+        optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=rate)
         history = History()
         context.reporter.stage("align", self.params.align_epochs)
         network.embedder.train()
         for epoch in range(self.params.align_epochs):
             total = 0.0
+            # The released schedule: a further factor once the epoch, counted from 0, is beyond a milestone.
+            factor = self.params.rate_decay ** sum(epoch > milestone for milestone in self.params.rate_milestones)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
             rng = stream(*context.words("align", epoch))
             for label in rng.permutation(np.unique(classes)):
                 members = np.flatnonzero(classes == label)

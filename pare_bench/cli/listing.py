@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pare_bench.cli import output
+from pare_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pare_bench.registry import Registry
 
 
 class ListFormat(StrEnum):
@@ -45,12 +50,20 @@ def list_command(
 def show_command(
     kind: Annotated[str, typer.Argument(help="For example method.")],
     name: Annotated[str, typer.Argument(help="For example pare.")],
+    task: Annotated[str | None, typer.Option("--task", "-t", help="Of a preset: the task whose values are shown.")] = None,
+    method: Annotated[str, typer.Option("--method", "-m", help="Of a preset: the method whose values are shown.")] = "pare",
+    recipe: Annotated[str | None, typer.Option(help="Of a preset: shared, for the recipe that all methods share.")] = None,
     format: FormatOption = None,  # noqa: A002
 ) -> None:
-    """Show one component: what it is, where it comes from, its parameters and the slots it uses."""
+    """Show one component: what it is, where it comes from, its parameters and the slots it uses; or what a preset sets, and why."""
     from pare_bench.registry import Registry
 
     registry = Registry.from_environment()
+    if kind == "preset":
+        _show_preset(registry, name, task, method, recipe, format)
+        return
+    if task is not None or recipe is not None:
+        raise UsageError(f"--task and --recipe belong to presets, not to kind '{kind}'", hint="pare-bench show preset paper --task ecg")
     entry = registry.entry(_singular(kind, registry.kinds()), name)
     facts = {key: value for key, value in _plain(asdict(entry.spec)).items() if value is not None}
     facts |= {"plugin": str(entry.plugin)}
@@ -63,6 +76,27 @@ def show_command(
     if parameters:
         output.write("")
         _table(("parameter", "type", "default", "about"), [(p["name"], p["type"], p["default"], p["about"]) for p in parameters], format)
+
+
+def _show_preset(registry: Registry, name: str, task: str | None, method: str, recipe: str | None, chosen: ListFormat | None) -> None:
+    from pare_bench.config import SLOTS
+    from pare_bench.presets import preset_settings
+    from pare_bench.resolution import SHARED
+
+    if task is None:
+        raise UsageError(f"preset '{name}' has values for each task", hint=f"pare-bench show preset {name} --task ecg")
+    if recipe not in (None, SHARED):
+        raise UsageError(f"--recipe '{recipe}' is not known", hint=f"use --recipe {SHARED}, or leave it out")
+    slots = registry.spec("method", method).slots
+    settings = [
+        setting
+        for setting in preset_settings(name, registry.spec("task", task), method, shared=recipe == SHARED)
+        if (head := setting.path.partition(".")[0]) not in SLOTS or head in slots
+    ]
+    if chosen is ListFormat.JSON:
+        output.write_json([asdict(setting) for setting in settings])
+        return
+    _table(("path", "value", "source"), [(s.path, s.value if isinstance(s.value, str) else json.dumps(s.value), s.source) for s in settings], chosen)
 
 
 def plugins_command(format: FormatOption = None) -> None:  # noqa: A002

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import InputShape, Metric, Split, Target
+from pare_bench.contracts.task import Examples, InputShape, Metric, Split, Target
 
 if TYPE_CHECKING:
     from pare_bench.context import Context
@@ -38,7 +38,7 @@ class Predictor(Protocol):
     parameters_total: int
     parameters_trained: int
 
-    def predict(self, inputs: NDArray[np.generic]) -> NDArray[np.floating[Any]]:
+    def predict(self, inputs: Examples) -> NDArray[np.floating[Any]]:
         """Return raw outputs ``[n ...]`` float32 (logits, fields or distances) for inputs ``[n channels *grid]``."""
         ...
 
@@ -46,11 +46,13 @@ class Predictor(Protocol):
 class Method(ABC):
     """A way to learn. ``fit`` gets training and validation data only; the runner scores.
 
-    ``preset_params`` gives the method's own parameters for a preset; a preset without an entry takes the defaults.
+    ``preset_params`` gives the method's own parameters for a preset; a preset without an entry takes the defaults. ``released`` is what the
+    ``paper`` track changes, as paths and values that ``-o`` takes: how the released code trains and which epoch it scores.
     """
 
     Params: ClassVar[type[Params]] = Params
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    released: ClassVar[Mapping[str, object]] = {"budget.keep": "last", "recipe.accumulate": "released"}
 
     def __init__(self, params: Params) -> None:
         self.params = params

@@ -185,6 +185,8 @@ class Task(ABC):
     parameters of the generated tier for each preset; a preset without an entry takes size ``cpu`` and the default parameters.
 
     ``official_files`` are the published files, below the folder ``name`` of the data root.
+
+    ``embedded`` marks a proxy whose inputs are float tokens ``[n tokens dim]`` that a backbone's embedder has already made.
     """
 
     Params: ClassVar[type[Params]] = Params
@@ -197,11 +199,12 @@ class Task(ABC):
     sizes: ClassVar[Mapping[str, TaskSize]]
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     official_files: ClassVar[tuple[OfficialFile, ...]] = ()
+    embedded: ClassVar[bool] = False
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params if params is not None else self.Params()
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - what a reader takes
         """Read the published files; never downloads. ``files`` is the only way to them, so that what was read enters the run's identity.
 
         Raises:
@@ -242,6 +245,14 @@ class Task(ABC):
     ) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         """Return a training batch after the task's published augmentation (default: unchanged)."""
         return inputs, targets
+
+    def augment_examples(self, split: Split, rng: np.random.Generator) -> Split:
+        """Return a training batch after the published augmentation: what training calls.
+
+        The default is :meth:`augment`; a task whose augmentation needs ``split.extras`` overrides this one instead.
+        """
+        inputs, targets = self.augment(np.asarray(split.inputs), np.asarray(split.targets), rng)
+        return Split(inputs, targets, split.extras)
 
 
 class SimulatedTask(Task):

@@ -27,6 +27,13 @@ def test_the_kernel_is_tiled_and_rescaled(channels):
         torch.testing.assert_close(own[:, channel], pretrained[:, channel % 3] * 3 / channels)
 
 
+@pytest.mark.parametrize("channels", [1, 7])
+def test_the_released_kernel_is_tiled_and_not_rescaled(channels):
+    own, pretrained = patch2d(channels, kernel="tiled").project.weight, ImageBody(Params()).patch.weight
+    for channel in range(channels):
+        torch.testing.assert_close(own[:, channel], pretrained[:, channel % 3])
+
+
 @pytest.mark.parametrize("channels", [3, 6, 9])
 def test_a_grey_input_is_embedded_alike_whatever_the_number_of_its_copies(channels):
     grey = torch.rand(2, 1, 16, 16)
@@ -53,7 +60,7 @@ def test_resolution_input_keeps_the_inputs_pixels():
 
 def test_a_resampled_kernel_answers_a_constant_image_like_the_original():
     kernel = ImageBody(Params()).patch.weight.detach()
-    torch.testing.assert_close(_adapt(kernel, 3, 8).sum((1, 2, 3)), kernel.sum((1, 2, 3)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(_adapt(kernel, 3, 8, rescaled=True).sum((1, 2, 3)), kernel.sum((1, 2, 3)), rtol=1e-4, atol=1e-4)
 
 
 def patch1d(channels, length, **params):

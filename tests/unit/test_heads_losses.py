@@ -8,7 +8,7 @@ import torch
 
 from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split
 from pare_bench.errors import UsageError
-from pare_bench.heads import DenseHead, OutputScale, PooledHead, SymmetricDenseHead, build_head
+from pare_bench.heads import DenseHead, MaskedImageHead, OutputScale, PooledHead, SymmetricDenseHead, build_head, build_masked_image_head
 from pare_bench.losses import target_loss
 
 
@@ -168,3 +168,27 @@ def test_a_target_of_no_known_kind():
     for function in (target_loss, lambda target: build_head(target, 4, (2, 2))):
         with pytest.raises(TypeError, match="'field'"):
             function("field")
+
+
+def test_masked_image_head_is_the_mean_of_three_decoded_channels_pooled_to_the_target():
+    head = MaskedImageHead(feats=6, out_grid=(2, 2), size=(4, 4), stride=4).double()
+    features = torch.randn(3, 4, 6, dtype=torch.float64)
+    weight, bias = head.decode.weight[:, :, 0, 0], head.decode.bias
+    expected = torch.zeros(3, 8, 8, dtype=torch.float64)
+    for example in range(3):
+        for place in range(4):
+            # Channel c, row i, column j of a place's pixels is output c * 16 + i * 4 + j (Shi et al., CVPR 2016).
+            pixels = (weight @ features[example, place] + bias).view(3, 4, 4).mean(0)
+            row, column = divmod(place, 2)
+            expected[example, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = pixels
+    pooled = expected.view(3, 4, 2, 4, 2).mean((2, 4))
+    torch.testing.assert_close(head(features), pooled)
+
+
+def test_masked_image_head_repeats_pixels_of_a_larger_target():
+    head = build_masked_image_head(PairMap(size=16), 6, (2, 2), image_side=8)
+    output = head(torch.randn(1, 4, 6))
+    assert output.shape == (1, 16, 16)
+    assert torch.equal(output[:, ::2, ::2], output[:, 1::2, 1::2])
+    with pytest.raises(UsageError, match="2-D grid"):
+        build_masked_image_head(PairMap(size=16), 6, None, image_side=8)

@@ -20,8 +20,8 @@ from pare_bench.contracts.task import InputShape
 class Patch2d(Embedder):
     """Patch convolution and layer norm, initialised from the backbone's own patch embedding (ORCA, Sec. 3.1).
 
-    The pretrained kernel ``[dim 3 patch patch]`` is tiled over the input channels and cut to their number. Unlike the released code it is
-    rescaled by 3 / channels: a sum over c tiled copies would make the pre-norm activations c / 3 times larger.
+    The pretrained kernel ``[dim 3 patch patch]`` is tiled over the input channels and cut to their number. ``kernel: rescaled`` multiplies it
+    by 3 / channels, since a sum over c tiled copies makes the pre-norm activations c / 3 times larger; ``tiled`` leaves that out, as released.
 
     ``resolution: backbone`` resizes the input to the size that the backbone was trained on, as published. ``resolution: input`` keeps at least the
     input's own resolution by enlarging the patch and resampling its kernel (as FlexiViT does; Beyer et al., CVPR 2023), for inputs finer than a
@@ -32,6 +32,7 @@ class Patch2d(Embedder):
         """Parameters of ``patch2d``."""
 
         resolution: Literal["backbone", "input"] = Field("backbone", description="size the input is resized to before it is cut into patches")
+        kernel: Literal["rescaled", "tiled"] = Field("rescaled", description="tiled kernel kept to the response of 3 channels, or as released not")
 
     def __init__(self, params: Params, *, inputs: InputShape, backbone: Backbone) -> None:
         super().__init__(params, inputs=inputs, backbone=backbone)
@@ -46,7 +47,7 @@ class Patch2d(Embedder):
         self.project = nn.Conv2d(inputs.channels, backbone.dim, patch, stride=patch)
         self.norm = nn.LayerNorm(backbone.dim)
         with torch.no_grad():
-            self.project.weight.copy_(_adapt(weights["weight"], inputs.channels, patch))
+            self.project.weight.copy_(_adapt(weights["weight"], inputs.channels, patch, rescaled=params.kernel == "rescaled"))
             self.project.bias.copy_(weights["bias"])  # type: ignore[union-attr]
             self.norm.weight.copy_(weights["norm_weight"])
             self.norm.bias.copy_(weights["norm_bias"])
@@ -60,10 +61,11 @@ class Patch2d(Embedder):
         return tokens if self.position is None else tokens + self.position
 
 
-def _adapt(weight: Tensor, channels: int, patch: int) -> Tensor:
-    """Resample a kernel [dim 3 p p] to ``patch`` and tile it over ``channels``, keeping the size of the response to a smooth input."""
+def _adapt(weight: Tensor, channels: int, patch: int, *, rescaled: bool) -> Tensor:
+    """Resample a kernel [dim 3 p p] to ``patch``, keeping its response to a smooth input, and tile it over ``channels``."""
     source_patch = weight.shape[-1]
     if patch != source_patch:
         weight = F.interpolate(weight, (patch, patch), mode="bilinear", antialias=True) * (source_patch / patch) ** 2
     repeats = math.ceil(channels / weight.shape[1])
-    return weight.repeat(1, repeats, 1, 1)[:, :channels] * (weight.shape[1] / channels)
+    tiled = weight.repeat(1, repeats, 1, 1)[:, :channels]
+    return tiled * (weight.shape[1] / channels) if rescaled else tiled

@@ -7,7 +7,7 @@ Each step embeds target and source, replaces k gate-selected target tokens by k 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -60,6 +60,7 @@ class Pare(Method):
             return values
 
     params: Pare.Params
+    released: ClassVar = {"method.variant": "published", "budget.keep": "last", "recipe.accumulate": "released"}
 
     @classmethod
     def implied(cls, params: Params) -> Mapping[str, Mapping[str, Any]]:
