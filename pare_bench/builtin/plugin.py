@@ -29,16 +29,31 @@ def pare_bench_suites() -> Iterator[SuiteSpec]:
 
 @hookimpl
 def pare_bench_tasks() -> Iterator[TaskSpec]:
-    """Yield the tasks of nas360 and the two proxy tasks."""
-    yield TaskSpec(name="cifar100", summary="images of 100 classes", target=f"{_NAS360}.cifar100:Cifar100", modality="image")
+    """Yield the tasks of nas360 and the proxy tasks."""
+    yield TaskSpec(
+        name="cifar100", summary="images of 100 classes", target=f"{_NAS360}.cifar100:Cifar100", modality="image", tiers=("generated", "official")
+    )
     yield TaskSpec(
         name="spherical",
         summary="the same kind of images projected on a sphere, 100 classes",
         target=f"{_NAS360}.spherical:Spherical",
         modality="image",
+        tiers=("generated", "official"),
     )
-    yield TaskSpec(name="ninapro", summary="surface EMG of the forearm, 18 gestures", target=f"{_NAS360}.ninapro:Ninapro", modality="image")
-    yield TaskSpec(name="fsd50k", summary="sound events in mel spectrograms, 200 labels", target=f"{_NAS360}.fsd50k:Fsd50k", modality="image")
+    yield TaskSpec(
+        name="ninapro",
+        summary="surface EMG of the forearm, 18 gestures",
+        target=f"{_NAS360}.ninapro:Ninapro",
+        modality="image",
+        tiers=("generated", "official"),
+    )
+    yield TaskSpec(
+        name="fsd50k",
+        summary="sound events in mel spectrograms, 200 labels",
+        target=f"{_NAS360}.fsd50k:Fsd50k",
+        modality="image",
+        tiers=("generated", "official"),
+    )
     yield TaskSpec(
         name="darcy_flow",
         summary="pressure field of flow through a porous medium",
@@ -50,11 +65,11 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
         name="psicov", summary="distances between the residues of a protein", target=f"{_NAS360}.psicov:Psicov", dense=True, modality="image"
     )
     yield TaskSpec(name="cosmic", summary="cosmic-ray hits in telescope images", target=f"{_NAS360}.cosmic:Cosmic", dense=True, modality="image")
-    yield TaskSpec(name="ecg", summary="single-lead ECG windows, 4 rhythm classes", target=f"{_NAS360}.ecg:Ecg", modality="sequence")
+    yield TaskSpec(name="ecg", summary="single-lead ECG windows, 4 rhythm classes", target=f"{_NAS360}.ecg:Ecg", modality="sequence", tiers=("generated", "official"))
     yield TaskSpec(
-        name="satellite", summary="vegetation-index series, 24 land-cover classes", target=f"{_NAS360}.satellite:Satellite", modality="sequence"
+        name="satellite", summary="vegetation-index series, 24 land-cover classes", target=f"{_NAS360}.satellite:Satellite", modality="sequence", tiers=("generated", "official")
     )
-    yield TaskSpec(name="deepsea", summary="DNA sequence, 36 chromatin features", target=f"{_NAS360}.deepsea:Deepsea", modality="sequence")
+    yield TaskSpec(name="deepsea", summary="DNA sequence, 36 chromatin features", target=f"{_NAS360}.deepsea:Deepsea", modality="sequence", tiers=("generated", "official"))
     sources = "pare_bench.builtin.sources"
     yield TaskSpec(
         name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, modality="image"
@@ -66,6 +81,17 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
         proxy=True,
         modality="sequence",
     )
+    published = (
+        ("cifar10", "images of 10 classes (published files)", "Cifar10", "image"),
+        ("tiny_imagenet", "images of 200 classes (published files)", "TinyImagenet", "image"),
+        ("pascal_voc", "photographs with foreground masks, 20 classes (published files)", "PascalVoc", "image"),
+        ("conll2003", "32-token news sentences, 8 classes of entities (published files)", "Conll2003", "sequence"),
+        ("conll2003_features", "sentences embedded beforehand, 8 classes (published or built)", "Conll2003Features", "sequence"),
+    )
+    for name, summary, target, modality in published:
+        yield TaskSpec(
+            name=name, summary=f"proxy: {summary}", target=f"{sources}.{name}:{target}", proxy=True, modality=modality, tiers=("official",)
+        )
 
 
 @hookimpl
