@@ -182,10 +182,10 @@ def test_drop_names_which_target_tokens_give_way(drop, learning, gives_way):
 
 def test_variant_sets_its_choices_and_a_named_parameter_wins():
     published = Pare.Params(variant="published")
-    assert (published.drop, published.dense_source) == ("published", "whole")
+    assert (published.drop, published.dense_source, published.mixed_ignore) == ("published", "whole", "unused")
     assert Pare.Params(variant="published", drop="lowest").drop == "lowest"
     corrected = Pare.Params()
-    assert (corrected.drop, corrected.dense_source) == ("lowest", "patches")
+    assert (corrected.drop, corrected.dense_source, corrected.mixed_ignore) == ("lowest", "patches", "used")
     assert Pare.implied(corrected) == {}
     with pytest.raises(ValidationError):
         Pare.Params(variant="other")
@@ -220,6 +220,23 @@ def test_dense_corrected_scores_each_domain_on_its_own_pixels():
     on_target = F.binary_cross_entropy_with_logits(network.head(features).flatten(1)[~is_source], batch.targets.flatten(1)[~is_source])
     on_source = F.binary_cross_entropy_with_logits(step.source_loss.head(features).squeeze(-1)[is_source], source_pixel[is_source])
     torch.testing.assert_close(loss, plain + 0.3 * (0.5 * on_target + 0.5 * on_source), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixed_ignore", [True, False])
+def test_ignored_pixels_in_the_mixed_loss(mixed_ignore):
+    """Used: an ignored pixel has no influence on the loss. Unused, as released: it is trained as what the mask says there, in the mixed term alone."""
+    step = objective(Map(), Field((4, 4), "mask"), WholeMapSourceLoss, weight=0.3)
+    step.mixed_ignore = mixed_ignore
+    batch = field_batch()
+    ignore = torch.zeros(3, 4, 4, dtype=torch.bool)
+    ignore[:, 0] = True
+    flipped = batch.targets.clone()
+    flipped[:, 0] = 1 - flipped[:, 0]
+    losses = []
+    for targets in (batch.targets, flipped):
+        torch.manual_seed(2)
+        losses.append(step(Batch(batch.inputs, targets, {"ignore": ignore}), 0.0))
+    assert torch.equal(*losses) == mixed_ignore
 
 
 def test_dense_published_scores_the_whole_map_on_the_unmoved_mask():

@@ -46,6 +46,9 @@ class Pare(Method):
         dense_source: Literal["patches", "whole"] = Field(
             "patches", description="dense source loss: own head at the replaced patches, or the target's map against the whole unmoved mask"
         )
+        mixed_ignore: Literal["used", "unused"] = Field(
+            "used", description="ignored pixels of the target in the mixed loss; published: they are computed and then not used (trained as negatives)"
+        )
         auxiliary_weight: float | None = Field(
             None, ge=0, description="weight w of the mixed loss; default by target: 1 image, 0.3 dense, 0.1 sequence"
         )
@@ -56,7 +59,7 @@ class Pare(Method):
         @classmethod
         def _apply_variant(cls, values: dict[str, Any]) -> dict[str, Any]:
             if values.get("variant") == "published":
-                return {"drop": "published", "dense_source": "whole", **values}
+                return {"drop": "published", "dense_source": "whole", "mixed_ignore": "unused", **values}
             return values
 
     params: Pare.Params
@@ -81,7 +84,15 @@ class Pare(Method):
         source_losses: dict[str, type[SourceLoss]] = {"patches": PatchSourceLoss, "whole": WholeMapSourceLoss}
         source_loss = source_losses[self.params.dense_source] if dense else ClassSourceLoss
         objective = PareObjective(
-            network, data.target, selector, context.build("mixer"), source, source_loss(network, source), drop=self.params.drop, weight=weight
+            network,
+            data.target,
+            selector,
+            context.build("mixer"),
+            source,
+            source_loss(network, source),
+            drop=self.params.drop,
+            weight=weight,
+            mixed_ignore=self.params.mixed_ignore == "used",
         ).to(context.device)
         context.fit(objective, network, data)
         return context.predictor(network, data)
@@ -101,10 +112,11 @@ class PareObjective(Objective):
         *,
         drop: str,
         weight: float,
+        mixed_ignore: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.selector, self.mixer, self.source_loss = network, selector, mixer, source_loss
-        self.source, self.drop, self.weight = source, drop, weight
+        self.source, self.drop, self.weight, self.mixed_ignore = source, drop, weight, mixed_ignore
         self.target_loss = target_loss(target)
 
     def forward(self, batch: Batch, progress: float) -> Tensor:
@@ -121,7 +133,8 @@ class PareObjective(Objective):
         loss = self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None)
         features = network.encode(mixed.tokens)
         share = mixed.source_share
-        mixed_target = self.target_loss(network.decode(features), batch.targets, batch.extras, self.source_loss.target_weight(mixed, batch))
+        extras = batch.extras if self.mixed_ignore else {name: values for name, values in batch.extras.items() if name != "ignore"}
+        mixed_target = self.target_loss(network.decode(features), batch.targets, extras, self.source_loss.target_weight(mixed, batch))
         return loss + self.weight * ((1 - share) * mixed_target + share * self.source_loss(features, mixed, source))
 
     def keep(self, target: Float[Tensor, "batch tokens dim"], k: int) -> Selection:
