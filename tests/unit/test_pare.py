@@ -224,7 +224,7 @@ def test_dense_corrected_scores_each_domain_on_its_own_pixels():
 
 @pytest.mark.parametrize("mixed_ignore", [True, False])
 def test_ignored_pixels_in_the_mixed_loss(mixed_ignore):
-    """Used: an ignored pixel has no influence on the loss. Unused, as released: it is trained as what the mask says there, in the mixed term alone."""
+    """Used: an ignored pixel has no influence on the loss. Unused, as released: it is trained on, in the mixed term alone."""
     step = objective(Map(), Field((4, 4), "mask"), WholeMapSourceLoss, weight=0.3)
     step.mixed_ignore = mixed_ignore
     batch = field_batch()

@@ -47,7 +47,7 @@ class Pare(Method):
             "patches", description="dense source loss: own head at the replaced patches, or the target's map against the whole unmoved mask"
         )
         mixed_ignore: Literal["used", "unused"] = Field(
-            "used", description="ignored pixels of the target in the mixed loss; published: they are computed and then not used (trained as negatives)"
+            "used", description="ignored pixels in the mixed loss; published: computed, then not used (trained as negatives)"
         )
         auxiliary_weight: float | None = Field(
             None, ge=0, description="weight w of the mixed loss; default by target: 1 image, 0.3 dense, 0.1 sequence"
