@@ -65,11 +65,27 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
         name="psicov", summary="distances between the residues of a protein", target=f"{_NAS360}.psicov:Psicov", dense=True, modality="image"
     )
     yield TaskSpec(name="cosmic", summary="cosmic-ray hits in telescope images", target=f"{_NAS360}.cosmic:Cosmic", dense=True, modality="image")
-    yield TaskSpec(name="ecg", summary="single-lead ECG windows, 4 rhythm classes", target=f"{_NAS360}.ecg:Ecg", modality="sequence", tiers=("generated", "official"))
     yield TaskSpec(
-        name="satellite", summary="vegetation-index series, 24 land-cover classes", target=f"{_NAS360}.satellite:Satellite", modality="sequence", tiers=("generated", "official")
+        name="ecg",
+        summary="single-lead ECG windows, 4 rhythm classes",
+        target=f"{_NAS360}.ecg:Ecg",
+        modality="sequence",
+        tiers=("generated", "official"),
     )
-    yield TaskSpec(name="deepsea", summary="DNA sequence, 36 chromatin features", target=f"{_NAS360}.deepsea:Deepsea", modality="sequence", tiers=("generated", "official"))
+    yield TaskSpec(
+        name="satellite",
+        summary="vegetation-index series, 24 land-cover classes",
+        target=f"{_NAS360}.satellite:Satellite",
+        modality="sequence",
+        tiers=("generated", "official"),
+    )
+    yield TaskSpec(
+        name="deepsea",
+        summary="DNA sequence, 36 chromatin features",
+        target=f"{_NAS360}.deepsea:Deepsea",
+        modality="sequence",
+        tiers=("generated", "official"),
+    )
     sources = "pare_bench.builtin.sources"
     yield TaskSpec(
         name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, modality="image"

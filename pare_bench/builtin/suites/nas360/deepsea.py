@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pare_bench import metrics
-from pare_bench.contracts.task import InputShape, Labels, Metric, SimulatedTask, Split, TaskSize
+from pare_bench.builtin.suites.nas360 import deepsea_files
+from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Labels, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.datasets.lazy import mapped
 from pare_bench.simulators import chromatin
+from pare_bench.tracks import chunked
+
+if TYPE_CHECKING:
+    from pare_bench.datasets.official import OfficialFiles
 
 
 class Deepsea(SimulatedTask):
@@ -24,6 +30,17 @@ class Deepsea(SimulatedTask):
     Left out: nucleosomes, methylation as a signal of its own, cell types, histone marks with their broad domains, binding without a motif,
     evolutionary relations between loci. Inputs are exactly one 1 per position; there is no unknown base.
 
+    **Official tier.** ``deepsea_filtered.npz``: one-hot sequences, transposed to 4 x 1000 float32, and 0/1 labels. An unknown base is a position
+    without any 1.
+
+    - ``clean``: the file's own training, validation and test parts (71,753 / 2,490 / 149,400).
+    - ``paper``: training and validation part together, validation = test, as ORCA and PaRe do. The metric is the mean over chunks of at least
+      1000 shuffled examples (1008 at the released batch size of 16) of the mean AUROC over the labels that have both a positive and a negative
+      example in the chunk. Deviations: the shuffle is fixed (released: drawn anew at every evaluation); logits are ranked, not their
+      sigmoid, which differs only where float32 sigmoids are equal.
+
+    Metrics and targets are those of the twin. The features are the file's, in its order, and not the twin's 36 matrices.
+
     Measured at size ``cpu`` (600 training examples, test of 400, seed 0): constant 0.5; logistic regression on base and CpG content 0.333; one
     convolution (48 filters of width 12, batch norm; maximum and mean over the central bin, mean over all; dropout 0.3; AdamW, one-cycle peak
     5e-3, weight decay 0.02, batch 32, 40 epochs, reverse-complement augmentation, 17 s on one core) 0.195, 0.202, 0.218 (3 seeds); 128 filters 0.134;
@@ -38,6 +55,30 @@ class Deepsea(SimulatedTask):
     real = "36 JASPAR 2026 binding matrices (CC BY 4.0); sequences and labels are simulated"
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
     chunk = 48
+    official_files = (OfficialFile("deepsea_filtered.npz", ("https://pde-xd.s3.amazonaws.com/deepsea/deepsea_filtered.npz",)),)
+
+    def official(self, files: OfficialFiles, track: Track) -> Splits:
+        """Read the published parts (see the class); sequences stay on disk until asked for.
+
+        Raises:
+            DataMissingError: the file is not there.
+            IntegrityError: the file is not what its format promises.
+        """
+        arrays = files.converted(self.official_files[0].path, f"{deepsea_files.__name__}:convert")
+        shape = (self.inputs.channels, *self.inputs.grid)
+        train, val, test = (
+            Split(
+                mapped(arrays[f"x_{part}"], lambda bases: bases.transpose(0, 2, 1), shape, np.float32),
+                np.array(arrays[f"y_{part}"], np.float32),
+            )
+            for part in SPLIT_NAMES
+        )
+        return self.in_track(Splits(train, val, test), track)
+
+    def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:
+        """Return AUROC of chunks of shuffled examples, as released."""
+        metric = self.metrics[0]
+        return (Metric(metric.name, chunked(metric.compute, batch_size, shuffled=self.name)),)
 
     def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:  # noqa: ARG002 - the stream already tells splits apart
         """Return ``count`` loci and the labels drawn from their peak probabilities."""

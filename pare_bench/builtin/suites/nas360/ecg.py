@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench import metrics
-from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, SimulatedTask, Split, TaskSize
+from pare_bench.builtin.suites.nas360 import ecg_files
+from pare_bench.builtin.suites.nas360.ecg_files import WINDOW
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
 from pare_bench.simulators import ecg
+from pare_bench.tracks import chunked
 
-WINDOW = 1000
+if TYPE_CHECKING:
+    from pare_bench.datasets.official import OfficialFiles
+
 SECONDS = 10.0
 # Per class (normal, fibrillation, other, noise): recordings in a chunk and samples between window starts; 12 windows of each class.
 RECORDINGS = (6, 3, 4, 3)
@@ -20,7 +25,7 @@ STRIDES = (1000, 500, 667, 500)
 
 def recording_f1_error(outputs: NDArray[np.floating], split: Split) -> float:
     """Return 1 - macro F1 over recordings: each takes the class that most of its windows vote for (the lower class on a tie)."""
-    _, first, recording = np.unique(split.extras["groups"], return_index=True, return_inverse=True)
+    _, first, recording = np.unique(np.asarray(split.extras["groups"]), return_index=True, return_inverse=True)
     votes = np.zeros((len(first), outputs.shape[1]))
     np.add.at(votes, (recording, np.argmax(outputs, axis=1)), 1.0)
     return metrics.macro_f1_error(votes, split.targets[first])
@@ -44,6 +49,19 @@ class Ecg(SimulatedTask):
 
     Left out: recordings of different length, label errors, more than one abnormal rhythm per recording, electrode placement, ageing.
 
+    **Official tier.** ``challenge2017.pkl`` of NAS-Bench-360, or PhysioNet's ``training2017/*.mat`` with ``REFERENCE-v3.csv`` (``REFERENCE.csv`` has
+    the first, uncorrected labels); both give the same examples. Each recording is normalised as above, before it is cut; splits are
+    scikit-learn's ``train_test_split`` of the recordings with ``random_state=0``, not stratified, so that windows of a recording stay together.
+
+    - ``clean``: 20 % of the recordings apart, halved into validation and test, as NAS-Bench-360 does. Training windows have the published strides.
+      Deviation: validation and test have stride 500 for every class (published: the class decides, so rare classes count up to 20 times), and
+      a recording of at most 1000 samples gives one window, padded with zeros, so that every recording is scored (published: none).
+    - ``paper``: 10 % of the recordings are test and validation, published strides everywhere, as ORCA and PaRe do. The first metric is the
+      mean over chunks of at least 1000 shuffled windows of macro F1 over the classes of the chunk; the shuffle is fixed here, drawn anew in each
+      released run. The second, which they do not have, stays whole.
+
+    Deviation in both: a constant recording becomes zeros (published: NaN). Metrics and targets are those of the twin.
+
     Measured at size ``cpu`` (600 training windows, test, windows / recordings): constant 0.898 / 0.862; a five-layer 1-D convolution network
     (32, 48, 64, 96, 96 channels, kernel 9, batch norm, pooling 3 and 2, global average, dropout 0.3; AdamW, one-cycle peak 5e-3, batch 32,
     20 epochs, 20 s) 0.246 / 0.229, 0.232 / 0.213, 0.218 / 0.194 (3 seeds). The Bayes rate is not known.
@@ -60,6 +78,38 @@ class Ecg(SimulatedTask):
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
     chunk = 48
+    official_files = (
+        OfficialFile("challenge2017.pkl", ("https://pde-xd.s3.amazonaws.com/ECG/challenge2017.pkl",), optional=True),
+        OfficialFile(
+            "training2017.zip", ("https://physionet.org/files/challenge-2017/1.0.0/training2017.zip",), members=("training2017",), optional=True
+        ),
+        OfficialFile("REFERENCE-v3.csv", ("https://physionet.org/files/challenge-2017/1.0.0/REFERENCE-v3.csv",), optional=True),
+    )
+
+    def official(self, files: OfficialFiles, track: Track) -> Splits:
+        """Cut the windows of ``track`` from the published recordings (see the class); they are read when asked for.
+
+        Raises:
+            DataMissingError: neither form of the recordings is there.
+            IntegrityError: a file is not what its format promises, or there are fewer than 10 recordings.
+        """
+        recordings = ecg_files.read(files)
+        if track == "paper":
+            train, test = recordings.divided(np.arange(len(recordings)), 0.1)
+            scored = recordings.windows(test, ecg_files.RELEASED_STRIDES, score_all=False)
+            return Splits(recordings.windows(train, ecg_files.RELEASED_STRIDES, score_all=False), scored, scored)
+        train, held_out = recordings.divided(np.arange(len(recordings)), 0.2)
+        val, test = recordings.divided(held_out, 0.5)
+        return Splits(
+            recordings.windows(train, ecg_files.RELEASED_STRIDES, score_all=False),
+            recordings.windows(val, ecg_files.FIXED_STRIDES, score_all=True),
+            recordings.windows(test, ecg_files.FIXED_STRIDES, score_all=True),
+        )
+
+    def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:
+        """Return macro F1 of chunks of shuffled windows, as released, and the whole-set metric over recordings."""
+        windows, over_recordings = self.metrics
+        return Metric(windows.name, chunked(windows.compute, batch_size, shuffled=self.name)), over_recordings
 
     def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:
         """Return the first ``count`` (at most 48) windows of 16 whole recordings in random order; ``extras["groups"]`` numbers the recordings."""
