@@ -5,23 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from numpy.typing import NDArray
 
 from pare_bench.contracts.task import OfficialFile, Task, Track
 from pare_bench.datasets.cache import Data
+from pare_bench.datasets.content import check_content
 from pare_bench.datasets.digests import file_digests
+from pare_bench.datasets.index import read_index
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 
 DATA_VARIABLE = "PARE_BENCH_DATA"
 
-_MAGIC = {".npz": b"PK", ".zip": b"PK", ".npy": b"\x93NUMPY", ".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b"}
-_HTML = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<error>", b"<body")
+
+State = Literal["present", "partial", "missing", "none"]
 
 
 def data_root() -> Path:
@@ -42,6 +43,27 @@ def official_data(task: Task, root: Path | None = None, track: Track = "clean") 
     return Data(splits, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
 
 
+def is_present(root: Path, task: str, file: OfficialFile) -> bool:
+    """Return whether a published file is there, itself or everything it unpacks to; without reading it."""
+    files = OfficialFiles(root, task)
+    return files.find(file.path) is not None or (bool(file.members) and all(files.find(member) for member in file.members))
+
+
+def state_of(root: Path, task: str, declared: Sequence[OfficialFile]) -> State:
+    """Return whether the published files of a task are there: ``present`` is what tier ``auto`` asks for.
+
+    All files that are not optional must be there; where all are optional they are several ways to have the data, and one is enough.
+    A task that declares no files has state ``none``.
+    """
+    if not declared:
+        return "none"
+    needed = [is_present(root, task, file) for file in declared if not file.optional]
+    optional = [is_present(root, task, file) for file in declared if file.optional]
+    if all(needed) if needed else any(optional):
+        return "present"
+    return "partial" if any(needed + optional) else "missing"
+
+
 class OfficialFiles:
     """The published files of one task: the only way a task reads them. Everything handed out enters :attr:`sha256`.
 
@@ -54,6 +76,7 @@ class OfficialFiles:
         self.task = task
         self._declared = {file.path: file for file in declared}
         self._read: dict[str, str] = {}
+        self._index: dict[str, str] | None = None
 
     def path(self, name: str) -> Path:
         """Return the file ``name``, which must exist and be what it promises.
@@ -66,16 +89,12 @@ class OfficialFiles:
         if found is None or not found.is_file():
             raise self._missing(f"file '{name}'")
         try:
-            check_content(found)
+            check_content(found, self.task)
             declared = self._declared.get(name)
             digests = file_digests(found, md5=bool(declared and declared.md5))
         except OSError as error:
             raise EnvironmentFault(f"'{found}' cannot be read: {error.strerror or error}", hint=f"ls -l '{found}'") from error
-        for kind, promised in (("sha256", declared and declared.sha256), ("md5", declared and declared.md5)):
-            if promised and digests[kind] != promised.lower():
-                raise IntegrityError(
-                    f"'{found}' has {kind} {digests[kind]}, published is {promised}", hint=f"rm '{found}' && pare-bench data fetch {self.task}"
-                )
+        self._compare(found, digests, declared)
         self._read[self._counted(name)] = digests["sha256"]
         return found
 
@@ -126,38 +145,20 @@ class OfficialFiles:
         """Digest over name and SHA-256 of everything read so far, in whatever order."""
         return hashlib.sha256("".join(f"{name}\0{digest}\n" for name, digest in sorted(self._read.items())).encode()).hexdigest()
 
+    def _compare(self, found: Path, digests: dict[str, str], declared: OfficialFile | None) -> None:
+        again = f"rm '{found}' && pare-bench data fetch {self.task}"
+        for kind, promised in (("sha256", declared and declared.sha256), ("md5", declared and declared.md5)):
+            if promised and digests[kind] != promised.lower():
+                raise IntegrityError(f"'{found}' has {kind} {digests[kind]}, published is {promised}", hint=again)
+        if self._index is None:
+            self._index = {name: entry.sha256 for name, entry in read_index(self.root).items()}
+        recorded = self._index.get(found.relative_to(self.root).as_posix())
+        if recorded and recorded != digests["sha256"]:
+            raise IntegrityError(f"'{found}' has sha256 {digests['sha256']}, recorded when it came was {recorded}", hint=again)
+
     def _counted(self, name: str) -> str:
         return f"{self.task}/{name}"
 
     def _missing(self, what: str) -> DataMissingError:
         hint = f"pare-bench data fetch {self.task}"
         return DataMissingError(f"task '{self.task}' needs {what}, not found below '{self.root / self.task}'", hint=hint)
-
-
-def check_content(path: Path) -> None:
-    """Refuse a file that cannot be what its name says: empty, a web page, another format, an archive without its end.
-
-    Raises:
-        IntegrityError: one of these.
-        OSError: the file cannot be read.
-    """
-    problem = content_problem(path)
-    if problem:
-        raise IntegrityError(f"'{path}' {problem}", hint=f"rm '{path}' and fetch it again: pare-bench data fetch")
-
-
-def content_problem(path: Path, name: str | None = None) -> str | None:
-    """Say what is wrong with the content of ``path``, judged by the suffix of ``name`` (default: its own), or None."""
-    suffix = Path(name or path.name).suffix.lower()
-    with path.open("rb") as stream:
-        start = stream.read(512)
-    if not start:
-        return "is empty"
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_HTML) and suffix not in (".html", ".htm", ".xml"):
-        return "is a web page, not the file it is named after"
-    magic = _MAGIC.get(suffix)
-    if magic and not start.startswith(magic):
-        return f"is no {suffix} file: it starts with {start[:8]!r}"
-    if magic == b"PK" and not zipfile.is_zipfile(path):
-        return "is truncated: the end of the archive is missing"
-    return None
