@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pare_bench import metrics
+from pare_bench.builtin.suites.nas360.psicov_files import Proteins
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Metric, PairMap, SimulatedTask, Split, TaskSize
+from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Metric, OfficialFile, PairMap, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.datasets.lazy import LazyExamples
+from pare_bench.errors import IntegrityError
+from pare_bench.released_metrics import mae_8_released
 from pare_bench.seeds import stream
 from pare_bench.simulators import protein
+
+if TYPE_CHECKING:
+    from pare_bench.datasets.official import OfficialFiles
 
 PADDING = 10
 OUTSIDE_ANGSTROM = 100.0
 LONG_RANGE_RESIDUES = 24
 MIN_LONG_RANGE_CONTACTS = 5
 MIN_RESIDUES, MAX_SIMULATED_RESIDUES = 60, 400
+OFFICIAL_TRAIN, OFFICIAL_VAL = 3456, 100
 
 
 class Psicov(SimulatedTask):
@@ -33,6 +42,15 @@ class Psicov(SimulatedTask):
     top-left on the canvas; training targets are capped at 16 by the loss, test targets untouched. The score is the mean over proteins of
     |error| over pairs 24 or more residues apart in sequence and at most 8 angstrom in space. Each protein here has at least five such pairs; one
     without any would be left out by the metric. Inputs are float16 to halve the memory (1.9 MB each).
+
+    The official tier reads the published files, which are converted once and turned into maps when they are asked for (an example of 512 x 512
+    takes 60 MB as float32), and lays them out in the same way. ``clean``: the first 100 DeepCov proteins validate, the other 3,356 train, the 150 of
+    PSICOV test (a shorter list validates with the same share of it, at least one). ``paper``: all 3,456 train and the 150 validate; the score is the
+    released one (:func:`pare_bench.released_metrics.mae_8_released`: the first protein's length for all, triangles weighted 3 to 1), over proteins
+    one by one. ORCA and PaRe use the canvas of 512, which is that of preset ``paper``.
+    Deviations: a protein longer than the canvas less its padding is cut to a window along the diagonal, from a place drawn once for its name,
+    with padding around it; the released code draws rows and columns apart and cuts the padding, too, which no protein of up to 502 residues meets
+    at 512. On 128, NAS-Bench-360 draws a new window at each epoch and slides one over test proteins; here a protein has one window.
 
     Left out: real alignments, so couplings are independent given the contacts; oligomer contacts, membranes, side chains. Simulated chains have
     no hydrogen-bonded sheets beyond a preference, and a few clashes. Homologues are found by shared words of three residues, which misses
@@ -53,6 +71,9 @@ class Psicov(SimulatedTask):
     version = 1
     inputs = InputShape(protein.CHANNELS, (128, 128))
     target = PairMap(size=128, padding=PADDING, clip=16.0)
+    official_files = (
+        OfficialFile("protein.zip", ("https://pde-xd.s3.amazonaws.com/protein.zip",), members=("deepcov.lst", "psicov.lst", "deepcov", "psicov")),
+    )
     metrics = (Metric("mae_8", lambda outputs, split: metrics.mae_8(outputs, split.targets, split.extras["lengths"], padding=PADDING)),)
     real = "distances of 94 wwPDB chains, split by family (CC0); features and the chains that fill up a larger size are simulated"
     # At 512 an example takes 30 MB: the paper size is the real chains alone.
@@ -79,6 +100,58 @@ class Psicov(SimulatedTask):
             targets[row, inside, inside] = protein.clean_distances(chain.distances())
             lengths[row] = len(chain)
         return Split(inputs, targets, {"lengths": lengths})
+
+    def official(self, files: OfficialFiles, track: Track) -> Splits:
+        """Return the published proteins; inputs (float32) and targets are computed when they are asked for.
+
+        Raises:
+            DataMissingError: a list, or a file that it names, is not there.
+            IntegrityError: a file is not as published, or fewer than two proteins train.
+        """
+        deepcov, psicov = Proteins(files, "deepcov"), Proteins(files, "psicov")
+        if len(deepcov) < 2:
+            raise IntegrityError(f"'deepcov.lst' names {len(deepcov)} protein, needed are 2", hint="pare-bench data verify psicov")
+        count = max(1, round(len(deepcov) * OFFICIAL_VAL / OFFICIAL_TRAIN))
+        val, train = (self._examples(deepcov, indices) for indices in np.split(np.arange(len(deepcov)), [count]))
+        test = self._examples(psicov, np.arange(len(psicov)))
+        if track == "paper":
+            # In the order of the list, as the released loader has it.
+            return Splits(self._examples(deepcov, np.arange(len(deepcov))), test, test)
+        return Splits(train, val, test)
+
+    def _examples(self, proteins: Proteins, chosen: NDArray[np.integer]) -> Split:
+        limit = self.canvas - PADDING
+        lengths = np.minimum(proteins.lengths[chosen], limit)
+
+        def inside(row: int) -> slice:
+            return slice(PADDING // 2, PADDING // 2 + int(lengths[row]))
+
+        def inputs(rows: NDArray[np.integer]) -> NDArray[np.float32]:
+            result = np.zeros((len(rows), protein.CHANNELS, self.canvas, self.canvas), np.float32)
+            for place, row in zip(result, rows.tolist(), strict=True):
+                place[:, inside(row), inside(row)] = proteins[int(chosen[row])].window(limit).channels()
+            return result
+
+        def targets(rows: NDArray[np.integer]) -> NDArray[np.float32]:
+            result = np.full((len(rows), self.canvas, self.canvas), OUTSIDE_ANGSTROM, np.float32)
+            for place, row in zip(result, rows.tolist(), strict=True):
+                place[inside(row), inside(row)] = proteins[int(chosen[row])].window(limit).distances()
+            return result
+
+        count = len(chosen)
+        return Split(
+            LazyExamples((count, protein.CHANNELS, self.canvas, self.canvas), np.float32, inputs),
+            LazyExamples((count, self.canvas, self.canvas), np.float32, targets),
+            {"lengths": lengths},
+        )
+
+    def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:  # noqa: ARG002 - the released test loader has batches of one protein
+        """Return the released MAE_8, whose chunks are single proteins whatever the batch size."""
+
+        def compute(outputs: NDArray[np.floating], split: Split) -> float:
+            return mae_8_released(outputs, np.asarray(split.targets), np.asarray(split.extras["lengths"]), PADDING)
+
+        return (Metric("mae_8", compute),)
 
     def _chain(self, split: str, number: int, rng: np.random.Generator) -> protein.Chain:
         """Return real window ``number`` of ``split``, or a simulated chain once the real ones are used up."""
