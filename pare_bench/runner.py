@@ -7,7 +7,6 @@ import importlib.metadata
 import platform
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -126,7 +125,7 @@ def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, m
         reporter=reporter,
         accelerator=build_accelerator(config),
         source=prepared.source.data.splits if prepared.source else None,
-        augment=_augmentation(task),
+        augment=task.augment_examples,
     )
     began = time.perf_counter()
     predictor = method.fit(data, context)
@@ -183,14 +182,6 @@ def _source_data(registry: Registry, config: RunConfig) -> SourceData | None:
     if config.source_size is None:
         return SourceData(task, "official", official_data(task, data_root(), "clean"))
     return SourceData(task, "generated", generated_data(task, config.data_seed, config.source_size.task_size()))
-
-
-def _augmentation(task: Task) -> Callable[[Split, np.random.Generator], Split]:
-    def augment(split: Split, rng: np.random.Generator) -> Split:
-        inputs, targets = task.augment(np.asarray(split.inputs), np.asarray(split.targets), rng)
-        return Split(inputs, targets, split.extras)
-
-    return augment
 
 
 def _score(metric: Metric, outputs: np.ndarray, test: Split, *, primary: bool) -> MetricRecord:

@@ -60,11 +60,24 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
         target=f"{_NAS360}.darcy_flow:DarcyFlow",
         dense=True,
         modality="image",
+        tiers=("generated", "official"),
     )
     yield TaskSpec(
-        name="psicov", summary="distances between the residues of a protein", target=f"{_NAS360}.psicov:Psicov", dense=True, modality="image"
+        name="psicov",
+        summary="distances between the residues of a protein",
+        target=f"{_NAS360}.psicov:Psicov",
+        dense=True,
+        modality="image",
+        tiers=("generated", "official"),
     )
-    yield TaskSpec(name="cosmic", summary="cosmic-ray hits in telescope images", target=f"{_NAS360}.cosmic:Cosmic", dense=True, modality="image")
+    yield TaskSpec(
+        name="cosmic",
+        summary="cosmic-ray hits in telescope images",
+        target=f"{_NAS360}.cosmic:Cosmic",
+        dense=True,
+        modality="image",
+        tiers=("generated", "official"),
+    )
     yield TaskSpec(
         name="ecg",
         summary="single-lead ECG windows, 4 rhythm classes",
