@@ -51,7 +51,7 @@ def resolve(registry: Registry, request: Request) -> list[RunConfig]:
 
 
 def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
-    """Resolve one run: preset, then what the method implies, then ``-o``; every component's parameters are completed and checked."""
+    """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked."""
     method_class = registry.component("method", request.method)
     used = registry.spec("method", request.method).slots
     shared = (("recipe",), SHARED) in overrides
@@ -71,6 +71,9 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)
     for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}
+    if not shared:
+        recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
+        _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
     _apply(values, [item for item in overrides if item[0][0] != "method"], used)
     for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
         if slot in values:

@@ -11,7 +11,7 @@ _PACKAGE = "pare_bench_baselines"
 
 @hookimpl
 def pare_bench_methods() -> Iterator[MethodSpec]:
-    """Yield ORCA, naive fine-tuning and the controls."""
+    """Yield ORCA, naive fine-tuning, the controls and the experts' networks."""
     yield MethodSpec(
         name="orca",
         summary="align the embedder, then fine-tune (Shen et al., ICML 2023)",
@@ -24,4 +24,10 @@ def pare_bench_methods() -> Iterator[MethodSpec]:
         name="frozen_random", summary="random frozen body, embedder and head trained (control)", target=f"{_PACKAGE}.fine_tuning:FrozenRandom"
     )
     yield MethodSpec(name="linear_probe", summary="pretrained frozen body, embedder and head trained", target=f"{_PACKAGE}.fine_tuning:LinearProbe")
+    yield MethodSpec(
+        name="hand_designed",
+        summary="the network that experts designed for the task, from scratch",
+        target=f"{_PACKAGE}.hand_designed:HandDesigned",
+        slots=(),
+    )
     yield MethodSpec(name="constant", summary="the trivial predictor: the floor", target=f"{_PACKAGE}.constant:Constant", slots=())

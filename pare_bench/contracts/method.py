@@ -73,3 +73,11 @@ class Method(ABC):
     def implied(cls, params: Params) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG003 - most methods imply nothing
         """Return parameters of other slots that follow from ``params``, e.g. ``{"selector": {"noise_on": "sigmoid"}}``; ``-o`` still wins."""
         return {}
+
+    @classmethod
+    def recommended(cls, params: Params, task: str) -> Mapping[str, object]:  # noqa: ARG003 - most methods take the recipe of the preset
+        """Return the method's own recipe for a task, as paths and values that ``-o`` takes: ``{"recipe.learning_rate": 0.1, "budget.epochs": 200}``.
+
+        It replaces the preset's and stands in the record as the run's recipe; ``-o`` still wins, and ``-o recipe=shared`` leaves it out.
+        """
+        return {}
