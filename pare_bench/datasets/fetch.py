@@ -120,8 +120,8 @@ def check_room(root: Path, size: int) -> None:
         raise EnvironmentFault(f"'{root}' has room for {free:,} bytes, {size:,} are needed", hint="set PARE_BENCH_DATA to a folder on a larger disk")
 
 
-def fetch_file(root: Path, wanted: Wanted, progress: Progress, *, timeout: float = 30.0) -> Path:
-    """Fetch one file to ``<root>/<task>/<path>``, record its digest, and unpack it where its declaration says what it unpacks to.
+def fetch_file(root: Path, wanted: Wanted, progress: Progress, *, timeout: float = 30.0, unpacking: bool = True) -> Path:
+    """Fetch one file to ``<root>/<task>/<path>``, record its digest, and unpack it where its declaration says to what.
 
     Raises:
         DataMissingError: no server has it, or none can be reached.
@@ -150,10 +150,27 @@ def fetch_file(root: Path, wanted: Wanted, progress: Progress, *, timeout: float
         except OSError as error:
             raise EnvironmentFault(f"'{place}' cannot be written: {error.strerror or error}", hint=f"df -h '{root}'") from error
         record(root, {wanted.name: IndexEntry(place.stat().st_size, file_digests(place)["sha256"], url)})
-        if wanted.file.members and not all(OfficialFiles(root, wanted.task).find(member) for member in wanted.file.members):
-            unpack(place, root / wanted.task)
+        if unpacking:
+            unpack_present(root, wanted.task, [wanted.file])
         return place
     raise _nobody_has_it(wanted, failures, place)
+
+
+def unpack_present(root: Path, task: str, declared: Sequence[OfficialFile]) -> list[Path]:
+    """Unpack the archives of a task that are there and whose content is not, where they lie; return them.
+
+    Raises:
+        IntegrityError: an archive is not what it says, or leads out of its folder.
+        EnvironmentFault: the disk cannot be written.
+    """
+    files = OfficialFiles(root, task)
+    unpacked = []
+    for file in declared:
+        archive = files.find(file.path)
+        if archive is not None and file.members and not all(files.find(member) for member in file.members):
+            unpack(archive, root / task if archive.is_relative_to(root / task) else root)
+            unpacked.append(archive)
+    return unpacked
 
 
 class ResumingDownloader:
@@ -186,10 +203,10 @@ class ResumingDownloader:
             except _BrokenOffError as broken:
                 failed = failed + 1 if _size(part) <= before else 0
                 if failed >= ATTEMPTS:
-                    if broken.complete is not None and not broken.resumable:
+                    if broken.begun and not broken.resumable:
                         self._quarantine(part, url, str(broken))
-                    raise BadAnswerError(str(broken), about_content=broken.complete is not None) from broken
-                self._sleep(min(0.1 * 4**failed, 10.0))
+                    raise BadAnswerError(str(broken), about_content=broken.begun) from broken
+                self._sleep(min(0.1 * 3**failed, 10.0))
         self._check(url, part)
         shutil.move(part, output_file)
         _notes(part).unlink(missing_ok=True)
@@ -218,10 +235,10 @@ class ResumingDownloader:
             if isinstance(error, OSError) and error.errno in (28, 122):  # no space left, quota
                 raise
             total, got = _read_notes(part).get("total"), _size(part)
-            if total is None or not got:
-                raise _BrokenOffError(f"cannot be reached ({_reason(error)})" if not got else f"broke off after {got} bytes") from error
+            if not got:
+                raise _BrokenOffError(f"cannot be reached ({_reason(error)})") from error
             resumable = bool(_read_notes(part).get("resumable"))
-            raise _BrokenOffError(f"broke off after {got} of {total} bytes", complete=False, resumable=resumable) from error
+            raise _BrokenOffError(f"broke off after {got} of {total or 'an unknown number of'} bytes", begun=True, resumable=resumable) from error
         except requests.RequestException as error:
             raise BadAnswerError(_reason(error), about_content=False) from error
 
@@ -256,7 +273,7 @@ class ResumingDownloader:
         finally:
             self._progress.end()
         if total is not None and _size(part) < total:
-            raise _BrokenOffError(f"broke off after {_size(part)} of {total} bytes", complete=False, resumable=bool(notes["resumable"]))
+            raise _BrokenOffError(f"broke off after {_size(part)} of {total} bytes", begun=True, resumable=bool(notes["resumable"]))
 
     def _check(self, url: str, part: Path) -> None:
         """Look at the whole file before it is believed."""
@@ -301,11 +318,11 @@ class ResumingDownloader:
 
 
 class _BrokenOffError(Exception):
-    """The connection ended early; ``complete`` is None if nothing is known about the file's length, else False."""
+    """The connection ended early; ``begun`` if something had come, ``resumable`` if the server can go on from there."""
 
-    def __init__(self, reason: str, *, complete: bool | None = None, resumable: bool = False) -> None:
+    def __init__(self, reason: str, *, begun: bool = False, resumable: bool = False) -> None:
         super().__init__(reason)
-        self.complete = complete
+        self.begun = begun
         self.resumable = resumable
 
 
