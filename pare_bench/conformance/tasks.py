@@ -12,16 +12,23 @@ from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, SimulatedTask, Split, Splits, Target, Task, TaskSize
 from pare_bench.datasets.cache import digest
 from pare_bench.datasets.generate import generate_splits
+from pare_bench.datasets.official import official_data
 from pare_bench.floor import ConstantPredictor
 from pare_bench.specs import TaskSpec
 
 TINY = TaskSize(8, 4, 6)
+#: Published examples of each split that are looked at.
+EXCERPT = 64
 
 
 def check_task(component: type[Task], params: Params | None = None, *, size: TaskSize = TINY, spec: TaskSpec | None = None) -> list[str]:
     """Return what keeps ``component`` from being a task: declarations, shapes, disjoint splits, fixed bytes, metrics.
 
-    ``size`` is generated three times. Where ``spec`` is given, name, modality and density must agree with it.
+    ``size`` is generated three times. Where ``spec`` is given, name, modality and density must agree with it. A task whose spec lists no
+    generated tier is checked by its published files, of which the first examples are read.
+
+    Raises:
+        DataMissingError: the task has published files alone, they are not here, and nothing else is wrong with it.
     """
     return collect(_task(component, params, size, spec))
 
@@ -31,8 +38,13 @@ def _task(component: type[Task], params: Params | None, size: TaskSize, spec: Ta
     yield from faults
     if faults:
         return
-    yield from _declaration(component, spec)
+    declared = list(_declaration(component, spec))
+    yield from declared
     task = component(component.Params() if params is None else params)
+    if spec is not None and "generated" not in spec.tiers:
+        # What is wrong with a declaration can be said without the files.
+        yield from [] if declared else _published(task)
+        return
     splits = _generate(task, 0, size)
     for name in SPLIT_NAMES:
         split = getattr(splits, name)
@@ -49,6 +61,23 @@ def _task(component: type[Task], params: Params | None, size: TaskSize, spec: Ta
     yield from _augmentation(task, splits.train)
 
 
+def _published(task: Task) -> Iterator[str]:
+    whole = official_data(task).splits
+    splits = Splits(*(getattr(whole, name).take(np.arange(min(len(getattr(whole, name)), EXCERPT))) for name in SPLIT_NAMES))
+    for name in SPLIT_NAMES:
+        split = getattr(splits, name)
+        if len(split):
+            yield from _inputs(task, split, f"[{name}]")
+            yield from _targets(task, split, f"[{name}]")
+    if not len(splits.train):
+        yield "there are no training examples"
+        return
+    if len(splits.test):
+        yield from _metrics(task, splits)
+    if not task.embedded:
+        yield from _augmentation(task, splits.train)
+
+
 def _generate(task: Task, seed: int, size: TaskSize) -> Splits:
     # A tiny size is made faster here than in worker processes that would have to start first; the bytes are the same.
     if isinstance(task, SimulatedTask) and type(task).generated is SimulatedTask.generated:
@@ -62,7 +91,7 @@ def _declaration(component: type[Task], spec: TaskSpec | None) -> Iterator[str]:
     names = [metric.name for metric in component.metrics]
     if not names or len(set(names)) != len(names):
         yield f"metrics are {names}: a task needs at least one, each name once"
-    if "cpu" not in component.sizes:
+    if "cpu" not in component.sizes and (spec is None or "generated" in spec.tiers):
         yield "sizes has no entry 'cpu', the size of every preset without its own"
     for values in component.preset_params.values():
         component.Params(**values)
@@ -81,6 +110,9 @@ def _inputs(task: Task, split: Split, where: str) -> Iterator[str]:
     inputs = split.inputs
     # A text proxy holds token ids, which have no channel; everything else is float32, or float16 to halve a large file.
     allowed = [shape[1:]] if inputs.dtype == np.int64 else [shape] if inputs.dtype in (np.float32, np.float16) else []
+    if task.embedded:
+        # Tokens of whatever backbone made them: one vector for each place.
+        allowed = [(*task.inputs.grid, inputs.shape[-1])] if inputs.dtype.kind == "f" else []
     if inputs.shape[1:] not in allowed:
         yield f"inputs are {inputs.dtype} of shape {inputs.shape[1:]}, promised are float32 {shape} (token ids: int64 {shape[1:]}) {where}"
     if not np.isfinite(inputs).all():

@@ -3,6 +3,7 @@
 import pytest
 
 from pare_bench.conformance import check
+from pare_bench.errors import DataMissingError
 from pare_bench.registry import Registry
 
 REGISTRY = Registry.from_environment()
@@ -24,4 +25,11 @@ def components():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("kind", "name"), list(components()))
 def test_conforms(kind, name):
-    assert check(REGISTRY, kind, name, PARAMS.get((kind, name))) == []
+    try:
+        problems = check(REGISTRY, kind, name, PARAMS.get((kind, name)))
+    except DataMissingError as error:
+        # Only what has published files alone may need some; tests/unit checks it on small files of that form.
+        assert kind == "task"
+        assert "generated" not in REGISTRY.spec(kind, name).tiers
+        pytest.skip(str(error))
+    assert problems == []

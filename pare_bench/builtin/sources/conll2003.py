@@ -38,7 +38,8 @@ class Conll2003(PublishedProxy):
     8 different entity tags, but a tag belongs to a word, not to a sentence.)
 
     The files are those of the shared task (Tjong Kim Sang and De Meulder, 2003): ``eng.train``, ``eng.testa``, ``eng.testb``, a word per line with
-    part of speech, chunk and entity tag. Their text is Reuters' and is not free to download; ``train.txt``, ``valid.txt``, ``test.txt`` are read, too.
+    part of speech, chunk and entity tag. Their text is Reuters' and is not free to download; copies named ``train.txt``, ``valid.txt`` and
+    ``test.txt`` are read, too.
     """
 
     class Params(PublishedProxy.Params):

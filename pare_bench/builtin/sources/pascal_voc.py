@@ -104,13 +104,9 @@ def foreground_and_class(path: Path) -> tuple[NDArray[np.bool_], int | None]:
         raise IntegrityError(f"mask '{path}' is a picture of mode '{picture.mode}', one of class numbers (palette) was expected")
     # Without a palette Pillow would interpolate by default and so invent classes between two neighbours: nearest is said explicitly.
     small = np.asarray(picture.resize((MASK_SIDE, MASK_SIDE), Image.Resampling.NEAREST))
-    full = np.asarray(picture)
-    wrong = full[(full > CLASSES) & (full != VOID)]
-    if wrong.size:
-        raise IntegrityError(f"mask '{path}' holds class {wrong[0]}, 0 to {CLASSES} and {VOID} were expected")
-    foreground = (small > 0) & (small != VOID)
-    for mask in (small, full):
-        counts = np.bincount(mask[(mask > 0) & (mask != VOID)], minlength=CLASSES + 1)
-        if counts.any():
-            return foreground, int(counts.argmax()) - 1
-    return foreground, None
+    counts = {"resized": np.bincount(small.ravel(), minlength=256), "full": np.bincount(np.asarray(picture).ravel(), minlength=256)}
+    wrong = np.flatnonzero(counts["full"][CLASSES + 1 : VOID])
+    if len(wrong):
+        raise IntegrityError(f"mask '{path}' holds class {wrong[0] + CLASSES + 1}, 0 to {CLASSES} and {VOID} were expected")
+    objects = [count[1 : CLASSES + 1] for count in counts.values() if count[1 : CLASSES + 1].any()]
+    return (small > 0) & (small != VOID), int(objects[0].argmax()) if objects else None
