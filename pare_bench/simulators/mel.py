@@ -39,11 +39,11 @@ def _window() -> NDArray[np.float32]:
 
 
 def mel_decibels(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return decibels ``[96 101]`` of one chunk ``[22050]`` in [-1, 1], limited to 80 dB below the chunk's maximum."""
+    """Return decibels ``[96 frames]`` of a sound in [-1, 1], limited to 80 dB below its maximum; 101 frames of a chunk ``[22050]``."""
     padded = np.pad(np.asarray(audio, dtype=np.float32), TRANSFORM // 2, mode="reflect")
     # The window is zero outside its middle 661 samples, and a shift does not change the power: transform those alone.
     first = (TRANSFORM - WINDOW) // 2
-    frames = np.lib.stride_tricks.sliding_window_view(padded[first:], WINDOW)[: HOP * FRAMES : HOP]
+    frames = np.lib.stride_tricks.sliding_window_view(padded[first:], WINDOW)[: len(audio) + 1 : HOP]
     spectrum = rfft(frames * _window(), TRANSFORM, axis=1)
     power = (spectrum.real**2 + spectrum.imag**2) @ filterbank()
     decibels = 10.0 * np.log10(np.maximum(power, POWER_FLOOR)).T
