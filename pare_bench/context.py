@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +12,21 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from pare_bench.checkpoint import CheckpointFolder
 from pare_bench.config import SLOTS, RunConfig
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Examples, Field, PairMap, Split, Splits
+from pare_bench.distributed import Processes
 from pare_bench.heads import OutputScale, build_head, build_masked_image_head
 from pare_bench.network import TransferNetwork, to_batch
+from pare_bench.out_of_memory import BackOff, is_out_of_memory, release
+from pare_bench.parts import cuts
 from pare_bench.progress import Reporter
+from pare_bench.reading import Augment, evaluation_batches
 from pare_bench.registry import Registry
 from pare_bench.seeds import stream_seed
+from pare_bench.trained import restrict
 from pare_bench.training import History, LoopServices, Objective, train
 
 EVALUATION_BATCH = 64
@@ -28,20 +34,31 @@ EVALUATION_BATCH = 64
 
 @dataclass
 class Context:
-    """The services of one run. ``source`` is the proxy data of the slot, None for methods without it."""
+    """The services of one run.
+
+    ``source`` is the proxy data of the slot, None for methods without it. ``augment`` is None for a task without augmentation. ``checkpoint`` is the
+    folder in which training states are kept, None to keep none.
+    """
 
     config: RunConfig
     registry: Registry
     reporter: Reporter
     accelerator: Accelerator
     source: Splits | None
-    augment: Callable[[Split, np.random.Generator], Split]
+    augment: Augment | None
     histories: dict[str, History] = field(default_factory=dict)
+    checkpoint: CheckpointFolder | None = None
+    back_off: BackOff = field(default_factory=BackOff)
 
     @property
     def device(self) -> torch.device:
         """The device of this process."""
         return self.accelerator.device
+
+    @property
+    def processes(self) -> Processes:
+        """The processes that do this run together."""
+        return Processes.of(self.accelerator)
 
     def words(self, *words: str | int) -> tuple[str | int, ...]:
         """Return the name of a random stream of this run; it does not mention the method, so methods are compared with paired draws."""
@@ -57,7 +74,10 @@ class Context:
         return self.registry.build(SLOTS[slot], chosen.name, chosen.params, **runtime)
 
     def build_network(self, data: TrainData, *, reinitialise: bool = False) -> TransferNetwork:
-        """Build embedder, backbone and head on the device, from the stream ``network``; ``reinitialise`` makes the backbone random."""
+        """Build embedder, backbone and head on the device, from the stream ``network``; ``reinitialise`` makes the backbone random.
+
+        The recipe's ``trained`` says which weights of the backbone move; ``compile`` compiles the three parts, whose weights keep their names.
+        """
         self.seed("network")
         backbone: Backbone = self.build("backbone")
         if reinitialise:
@@ -65,7 +85,12 @@ class Context:
         self.seed("embedder and head")
         embedder = self.build("embedder", inputs=data.inputs, backbone=backbone)
         head, scale = self._build_head(data, backbone)
-        return TransferNetwork(embedder, backbone, head, scale).to(self.device)
+        network = TransferNetwork(embedder, backbone, head, scale).to(self.device)
+        restrict(network.backbone, self.config.recipe.trained)
+        if self.config.compile:
+            for part in (network.embedder, network.backbone, network.head):
+                part.compile()
+        return network
 
     def _build_head(self, data: TrainData, backbone: Backbone) -> tuple[nn.Module, nn.Module]:
         if self.config.dense_head == "masked_image" and isinstance(data.target, Field | PairMap):
@@ -79,16 +104,24 @@ class Context:
         metric = data.metrics[0]
 
         def validate() -> float:
-            outputs = predict(network, data.val.inputs, self.device)
+            outputs = predict(network, data.val.inputs, self.accelerator, self.back_off)
+            if not self.processes.is_main:
+                return self.processes.from_main(None)
             # A metric may refuse such outputs with its own error; what happened is that training diverged.
-            return metric.compute(outputs, data.val) if np.isfinite(outputs).all() else math.nan
+            return self.processes.from_main(metric.compute(outputs, data.val) if np.isfinite(outputs).all() else math.nan)
 
         history = train(
             objective,
             data.train,
             recipe=self.config.recipe,
             budget=self.config.budget,
-            services=LoopServices(self.words(stage), self.accelerator, self.reporter),
+            services=LoopServices(
+                self.words(stage),
+                self.accelerator,
+                self.reporter,
+                self.back_off,
+                self.checkpoint.stage(stage) if self.checkpoint is not None else None,
+            ),
             validate=validate,
             metric=metric.name,
             direction=metric.direction,
@@ -99,20 +132,50 @@ class Context:
 
     def predictor(self, network: nn.Module, data: TrainData) -> NetworkPredictor:
         """Return a fitted network as the predictor that a method gives back."""
-        return NetworkPredictor(network, self.device, data.val.inputs[:1])
+        return NetworkPredictor(network, self.accelerator, data.val.inputs[:1], self.back_off)
 
 
 @torch.no_grad()
-def predict(network: nn.Module, inputs: Examples, device: torch.device) -> np.ndarray:
-    """Return the network's raw outputs ``[n ...]`` float32 in evaluation mode."""
+def predict(network: nn.Module, inputs: Examples, accelerator: Accelerator, back_off: BackOff | None = None) -> np.ndarray:
+    """Return the network's raw outputs ``[n ...]`` float32 in evaluation mode, in every process.
+
+    Batches are the same for any number of processes, and each is computed by one of them, so the outputs are, too.
+    """
     was_training = network.training
     network.eval()
-    outputs: list[Tensor] = []
-    for start in range(0, len(inputs), EVALUATION_BATCH):
-        part = inputs[start : start + EVALUATION_BATCH]
-        outputs.append(network(to_batch(Split(part, np.zeros(len(part))), device).inputs).float().cpu())
+    processes, back_off = Processes.of(accelerator), back_off or BackOff()
+    starts = range(0, len(inputs), EVALUATION_BATCH)
+    gathered: np.ndarray | None = None
+    with closing(evaluation_batches(inputs, starts[processes.rank :: processes.count], EVALUATION_BATCH)) as batches:
+        for turn in range(0, len(starts), processes.count):
+            own = _outputs(network, next(batches), accelerator, back_off) if turn + processes.rank < len(starts) else None
+            if gathered is None:
+                # The main process has the first batch.
+                gathered = np.empty((len(inputs), *processes.from_main(own.shape[1:] if own is not None else None)), np.float32)
+            for owner, start in enumerate(starts[turn : turn + processes.count]):
+                rows = gathered[start : start + EVALUATION_BATCH]
+                rows[...] = processes.rows_from(owner, own if owner == processes.rank else None, rows.shape).cpu().numpy()
     network.train(was_training)
-    return torch.cat(outputs).numpy()
+    if gathered is None:
+        raise ValueError("no inputs to predict")
+    return gathered
+
+
+def _outputs(network: nn.Module, inputs: np.ndarray, accelerator: Accelerator, back_off: BackOff) -> Tensor:
+    """Return the outputs of one batch on the device; in more pieces when memory runs out."""
+    while True:
+        try:
+            with accelerator.autocast():
+                pieces = [
+                    network(to_batch(Split(inputs[start:stop], np.zeros(stop - start)), accelerator.device).inputs).float()
+                    for start, stop in cuts(len(inputs), min(len(inputs), back_off.evaluation_parts))
+                ]
+            return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or back_off.evaluation_parts >= len(inputs):
+                raise
+        release(accelerator.device)
+        back_off.evaluation_parts *= 2
 
 
 class NetworkPredictor:
@@ -121,17 +184,18 @@ class NetworkPredictor:
     Weights that inference does not touch (the backbone's own embedder, which only source data pass through) are not counted.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device, example: Examples) -> None:
+    def __init__(self, network: nn.Module, accelerator: Accelerator, example: Examples, back_off: BackOff | None = None) -> None:
         """Take the network; ``example`` is one input ``[1 channels *grid]``, by which the weights in use are found."""
         self.network = network
-        self.device = device
-        used = _used_parameters(network, to_batch(Split(example, np.zeros(len(example))), device).inputs)
+        self.accelerator = accelerator
+        self.back_off = back_off or BackOff()
+        used = _used_parameters(network, to_batch(Split(example, np.zeros(len(example))), accelerator.device).inputs)
         self.parameters_total = sum(parameter.numel() for parameter in used)
         self.parameters_trained = sum(parameter.numel() for parameter in used if parameter.requires_grad)
 
     def predict(self, inputs: Examples) -> np.ndarray:
         """Return raw outputs; see the contract."""
-        return predict(self.network, inputs, self.device)
+        return predict(self.network, inputs, self.accelerator, self.back_off)
 
 
 def _used_parameters(network: nn.Module, example: Tensor) -> list[nn.Parameter]:

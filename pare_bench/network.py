@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.embedder import Embedder
-from pare_bench.contracts.task import Split
+from pare_bench.contracts.task import Examples, Split
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def to_batch(split: Split, device: torch.device | str) -> Batch:
     )
 
 
-def _tensor(array: np.ndarray) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
+def _tensor(array: Examples) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(np.asarray(array)))
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
@@ -55,8 +55,9 @@ class TransferNetwork(nn.Module):
         return self.backbone(tokens)
 
     def decode(self, features: Float[Tensor, "batch places feats"]) -> Tensor:
-        """Features to outputs in the units of the target."""
-        return self.scale(self.head(features))
+        """Features to outputs in the units of the target, in single precision whatever the layers computed in."""
+        outputs = self.head(features)
+        return self.scale(outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs)
 
     def forward(self, inputs: Float[Tensor, "batch channels *grid"]) -> Tensor:
         """Inputs to outputs."""

@@ -30,6 +30,9 @@ class Reporter(Protocol):
     def epoch(self, report: EpochReport) -> None:
         """An epoch has ended."""
 
+    def note(self, text: str) -> None:
+        """Something happened that changes how the run goes on, but not its result; one line."""
+
 
 class Silent:
     """A reporter that says nothing."""
@@ -41,4 +44,7 @@ class Silent:
         """Ignore."""
 
     def epoch(self, report: EpochReport) -> None:
+        """Ignore."""
+
+    def note(self, text: str) -> None:
         """Ignore."""

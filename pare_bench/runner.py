@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import InitProcessGroupKwargs
 
+from pare_bench.checkpoint import CheckpointFolder
 from pare_bench.code_digest import CORE, code_digest, with_imports
 from pare_bench.config import SLOTS, RunConfig, Tier, run_identity
 from pare_bench.context import Context
@@ -23,6 +25,7 @@ from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import SPLIT_NAMES, Metric, Split, Task
 from pare_bench.datasets.cache import Data, generated_data
 from pare_bench.datasets.official import data_root, official_data
+from pare_bench.distributed import launched_processes, timeout
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
 from pare_bench.floor import ConstantPredictor
 from pare_bench.memory import PeakMemory
@@ -78,15 +81,19 @@ def prepare(registry: Registry, config: RunConfig) -> Prepared:
     return Prepared(config, task, data, source, weights, run_identity(config, code, data_digests), code, time.perf_counter() - began)
 
 
-def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str) -> RunRecord:
-    """Train, predict, score; a failure becomes a failed record. Ctrl-C is not a failure and passes through."""
+def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str, checkpoint: CheckpointFolder | None = None) -> RunRecord:
+    """Train, predict, score; a failure becomes a failed record. Ctrl-C is not a failure and passes through.
+
+    ``checkpoint`` is where training states are kept and where an interrupted run goes on from. With several processes an unexpected failure in one
+    of them is raised, so that the launcher ends all.
+    """
     config = prepared.config
     registry.plugins.notify("pare_bench_run_started", config=config, run_id=prepared.run_id)
     measured = _Measured(started=datetime.now(UTC), seconds={"prepare": prepared.seconds})
     outcome: dict[str, Any] = {}
     try:
         with PeakMemory() as memory:
-            outcome = _fit_and_score(registry, prepared, reporter, measured)
+            outcome = _fit_and_score(registry, prepared, reporter, measured, checkpoint)
         outcome["peak_memory_mb"] = memory.megabytes
     except TrainingDivergedError as error:
         outcome = {"status": "failed", "reason": str(error)}
@@ -94,7 +101,10 @@ def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str
         outcome = {"status": "failed", "reason": f"out of memory: {error}"}
     except PareBenchError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a method does wrong must end in a record, not take the other runs along
+    except Exception as error:
+        # Whatever a method does wrong must end in a record, not take the other runs along; one process of several cannot go on alone.
+        if launched_processes() > 1:
+            raise
         outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         measured.traceback = error
     record = _record(registry, prepared, measured, outcome, command)
@@ -111,7 +121,9 @@ class _Measured:
     traceback: BaseException | None = None
 
 
-def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, measured: _Measured) -> dict[str, Any]:
+def _fit_and_score(
+    registry: Registry, prepared: Prepared, reporter: Reporter, measured: _Measured, checkpoint: CheckpointFolder | None
+) -> dict[str, Any]:
     config, task, splits = prepared.config, prepared.task, prepared.data.splits
     scores = task.metrics if config.track == "clean" else task.released_metrics(config.recipe.batch_size)
     data = TrainData(task.name, task.inputs, task.target, scores, splits.train, splits.val)
@@ -125,7 +137,8 @@ def _fit_and_score(registry: Registry, prepared: Prepared, reporter: Reporter, m
         reporter=reporter,
         accelerator=build_accelerator(config),
         source=prepared.source.data.splits if prepared.source else None,
-        augment=task.augment_examples,
+        augment=task.augment_examples if _augments(task) else None,
+        checkpoint=checkpoint,
     )
     began = time.perf_counter()
     predictor = method.fit(data, context)
@@ -160,11 +173,24 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     device = torch.device(config.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault(f"device '{config.device}' is not available on this machine", hint="use --device cpu")
+    if device.type == "cpu" and config.precision == "float16":
+        raise EnvironmentFault("precision 'float16' needs a GPU", hint="use --precision bfloat16 or --device cuda")
+    if device.index is not None:
+        if launched_processes() > 1:
+            raise EnvironmentFault(f"device '{config.device}' is one GPU, and there are {launched_processes()} processes", hint="use --device cuda")
+        if device.type == "cuda" and device.index >= torch.cuda.device_count():
+            raise EnvironmentFault(f"device '{config.device}' is not available on this machine", hint="use --device cuda")
+        # accelerate takes the current GPU.
+        torch.cuda.set_device(device)
     # accelerate keeps one process-wide state; runs with different devices or precisions follow each other in one process.
     AcceleratorState._reset_state()
     PartialState._reset_state()
     precision = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[config.precision]
-    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout())])
+
+
+def _augments(task: Task) -> bool:
+    return type(task).augment is not Task.augment or type(task).augment_examples is not Task.augment_examples
 
 
 def _target_data(task: Task, config: RunConfig) -> Data:

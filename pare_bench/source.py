@@ -16,6 +16,7 @@ from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.task import Classes, Examples, Split, Task
 from pare_bench.datasets.lazy import in_memory
 from pare_bench.errors import UsageError
+from pare_bench.parts import nominal
 from pare_bench.seeds import stream
 
 #: ``augment(inputs, targets, rng)`` of a task.
@@ -84,14 +85,20 @@ class Source:
     def draw(self, backbone: Backbone, count: int, like: Tensor) -> SourceBatch:
         """Draw ``count`` examples with replacement from torch's generator, so that no batch is ever short.
 
+        A part of a batch (:mod:`pare_bench.parts`) gets what it would get as part of the whole.
+
         Raises:
             UsageError: the examples are tokens of another width than the backbone takes.
         """
-        indices = torch.randint(len(self.inputs), (count,))
+        examples, mine = nominal(count)
+        indices = torch.randint(len(self.inputs), (examples,))
+        # Augmentation and noise draw for a batch, so a part of one needs all of it.
+        together = self.noise or self.augment is not None
         with torch.no_grad():
-            tokens = self.tokens(backbone, indices, like.device).to(like.dtype)
+            tokens = self.tokens(backbone, indices if together else indices[mine], like.device).to(like.dtype)
             if self.noise:
                 tokens = torch.randn_like(tokens) * tokens.std() + tokens.mean()
+        tokens, indices = tokens[mine] if together else tokens, indices[mine]
         foreground = None if self.foreground is None else _at(self.foreground, indices).to(like.device)
         return SourceBatch(tokens, self.labels[indices].to(like.device), foreground)
 

@@ -43,8 +43,9 @@ class FullFineTuning(Method):
         return context.predictor(network, data)
 
     def prepare(self, network: TransferNetwork, context: Context) -> None:  # noqa: ARG002 - subclasses draw from its streams
-        """Freeze the body, or not."""
-        network.backbone.requires_grad_(not self.frozen_body)
+        """Freeze the body where the method does; otherwise it moves as the recipe says."""
+        if self.frozen_body:
+            network.backbone.requires_grad_(False)
 
 
 class FromScratch(FullFineTuning):

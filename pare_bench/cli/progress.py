@@ -28,10 +28,12 @@ class PlainDisplay:
         self.began = time.monotonic()
         self.trained_seconds: list[float] = []
         self.started = self.began
+        self.name = ""
 
-    def begin(self, config: RunConfig) -> None:  # noqa: ARG002 - a plain log says what has ended
+    def begin(self, config: RunConfig) -> None:
         """Start the clock of a run."""
         self.started = time.monotonic()
+        self.name = config.label()
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Say nothing."""
@@ -41,6 +43,10 @@ class PlainDisplay:
 
     def epoch(self, report: EpochReport) -> None:
         """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self.say(f"{self.name}: {text}")
 
     def end(self, result: Result) -> None:
         """Print the line of the run."""
@@ -78,13 +84,11 @@ class BarDisplay(PlainDisplay):
         self.progress = progress
         self.all_runs = progress.add_task("all runs", total=total, detail="")
         self.current = progress.add_task("", total=None, detail="")
-        self.name = ""
         self.loss = self.validation = ""
 
     def begin(self, config: RunConfig) -> None:
         """Name the run."""
         super().begin(config)
-        self.name = config.label()
         self.loss = self.validation = ""
 
     def stage(self, name: str, total: int | None = None) -> None:

@@ -14,8 +14,9 @@ from torch import nn
 from pare_bench.config import Budget, Recipe
 from pare_bench.contracts.task import Split
 from pare_bench.errors import TrainingDivergedError
+from pare_bench.optimisation import build_optimiser, rate_factor
 from pare_bench.progress import Silent
-from pare_bench.training import LoopServices, Objective, build_optimiser, rate_factor, train
+from pare_bench.training import LoopServices, Objective, train
 
 
 class Regression(Objective):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pare_bench.builtin.selectors.relaxation import hard_top_k, relaxed_top_k, straight_through
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
+from pare_bench.parts import nominal_rows
 
 
 class GateTopK(Selector):
@@ -33,8 +34,10 @@ class GateTopK(Selector):
 
     def logits(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens"]:
         """Return the gate's scores before the sigmoid."""
-        # As a matrix-vector product, which is several times faster than a linear layer of one output.
-        return torch.mv(tokens.flatten(0, 1), self.gate.weight[0]).view(tokens.shape[:2]) + self.gate.bias
+        # Scores in half precision tie too often to choose by.
+        with torch.autocast(tokens.device.type, enabled=False):
+            # As a matrix-vector product, which is several times faster than a linear layer of one output.
+            return torch.mv(tokens.to(self.gate.weight.dtype).flatten(0, 1), self.gate.weight[0]).view(tokens.shape[:2]) + self.gate.bias
 
     def forward(self, tokens: Float[Tensor, "batch tokens dim"], k: int) -> Selection:
         """Choose the k best tokens; see the contract."""
@@ -83,7 +86,8 @@ class GateGumbel(GateTopK):
         if self.learning and self.training:
             scale = 1 - self.progress / self.params.learning_share if self.params.anneal else 1.0
             # -log(Exp(1)) is Gumbel(0, 1); the exponential sampler never returns 0, so the logarithm is finite.
-            scores = scores - scale * torch.empty_like(scores).exponential_().log()
+            noise = nominal_rows(len(scores), lambda examples: scores.new_empty(examples, scores.shape[1]).exponential_())
+            scores = scores - scale * noise.log()
         gradient = self.params.straight_through and (self.learning or self.params.settled_gradient)
         return _select(scores, k, self.params.temperature, gradient=gradient, learning=self.learning)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from pare_bench.builtin.selectors.relaxation import hard_top_k
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
+from pare_bench.parts import nominal_rows
 
 
 class RandomSelector(Selector):
@@ -21,6 +22,6 @@ class RandomSelector(Selector):
         """Choose k tokens; see the contract."""
         if not 0 <= k <= tokens.shape[1]:
             raise ValueError(f"cannot select k = {k} of {tokens.shape[1]} tokens")
-        scores = torch.rand(tokens.shape[:2], device=tokens.device)
+        scores = nominal_rows(len(tokens), lambda examples: torch.rand(examples, tokens.shape[1], device=tokens.device))
         mask, indices = hard_top_k(scores, k)
         return Selection(mask.to(tokens.dtype), indices, scores.to(tokens.dtype))
