@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-TRAIN, TEST = 54, 26
+TRAIN, TEST = 72, 26
 
 
 def arrays(count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

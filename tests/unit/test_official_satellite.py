@@ -42,9 +42,9 @@ def test_the_clean_track_standardises_and_sets_the_last_ninth_apart(tmp_path: Pa
     written.write(tmp_path)
     train, test = stored()
     splits = read(tmp_path)
-    assert len(splits.val) == 6
-    assert_same(splits.train, standardised(train["data"])[:48], train["label"][:48])
-    assert_same(splits.val, standardised(train["data"])[48:], train["label"][48:])
+    assert len(splits.val) == 8
+    assert_same(splits.train, standardised(train["data"])[:64], train["label"][:64])
+    assert_same(splits.val, standardised(train["data"])[64:], train["label"][64:])
     assert_same(splits.test, standardised(test["data"]), test["label"])
 
 
@@ -94,11 +94,11 @@ def with_value(name: str, value: float) -> dict[str, object]:
     ("content", "words"),
     [
         (with_value("data", np.nan), "not finite"),
-        (with_value("label", 25), r"whole numbers \[54\] in 1..24"),
-        (with_value("label", 0), r"whole numbers \[54\] in 1..24"),
+        (with_value("label", 25), r"whole numbers \[72\] in 1..24"),
+        (with_value("label", 0), r"whole numbers \[72\] in 1..24"),
         (spoiled(label=stored()[0]["label"] + 0.5), "whole numbers"),
-        (spoiled(label=stored()[0]["label"][1:]), r"label has shape \[53\]"),
-        (spoiled(data=stored()[0]["data"][:, :45]), r"data has shape \[54, 45\]"),
+        (spoiled(label=stored()[0]["label"][1:]), r"label has shape \[71\]"),
+        (spoiled(data=stored()[0]["data"][:, :45]), r"data has shape \[72, 45\]"),
         (spoiled(data=stored()[0]["data"].astype(str)), "expected numbers"),
         ({"data": stored()[0]["data"]}, "expected a dict with 'data' and 'label'"),
         ([1, 2, 3], "expected a dict with 'data' and 'label'"),
