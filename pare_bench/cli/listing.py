@@ -81,6 +81,7 @@ def show_command(
 def _show_preset(registry: Registry, name: str, task: str | None, method: str, recipe: str | None, chosen: ListFormat | None) -> None:
     from pare_bench.config import SLOTS
     from pare_bench.presets import preset_settings
+    from pare_bench.published import Setting
     from pare_bench.resolution import SHARED
 
     if task is None:
@@ -88,11 +89,16 @@ def _show_preset(registry: Registry, name: str, task: str | None, method: str, r
     if recipe not in (None, SHARED):
         raise UsageError(f"--recipe '{recipe}' is not known", hint=f"use --recipe {SHARED}, or leave it out")
     slots = registry.spec("method", method).slots
+    component = registry.component("method", method)
+    params = registry.params("method", method, component.preset_params.get(name, {}))
+    recommended = {} if recipe == SHARED else component.recommended(params, task)
+    own = {path: Setting(path, value, f"recommended by {method}") for path, value in recommended.items()}
     settings = [
-        setting
+        own.pop(setting.path, setting)
         for setting in preset_settings(name, registry.spec("task", task), method, shared=recipe == SHARED)
         if (head := setting.path.partition(".")[0]) not in SLOTS or head in slots
     ]
+    settings += own.values()
     if chosen is ListFormat.JSON:
         output.write_json([asdict(setting) for setting in settings])
         return
