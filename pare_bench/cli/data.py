@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import build_source, output
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import DataMissingError, ExitCode, IntegrityError, PareBenchError, UsageError, unknown_name
 
@@ -220,6 +220,9 @@ def generate_command(
         data = generated_data(registry.build("task", name, values), seed, size)
         output.note(f"[{number}/{len(names)}] {name}: {size.train} + {size.val} + {size.test} examples, sha256 {data.sha256[:16]}")
     output.note(f"cache: {cache_root()}")
+
+
+data_app.command("build-source")(build_source.build_source_command)
 
 
 def _names(registry: Registry, tasks: list[str] | None, suite: str | None) -> list[str]:
