@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pare_bench.code_digest import code_digest
+from pare_bench.code_digest import code_digest, with_imports
 from pare_bench.datasets.arrays_file import map_arrays
 from pare_bench.datasets.cache import ROOT_VARIABLE, cache_root
 from pare_bench.datasets.digests import sha256_of, write_atomically
@@ -28,7 +28,8 @@ def converted(
     """Return the arrays that ``converter`` (``"module:function"``) makes of ``sources``, as read-only memory maps.
 
     The first call runs it in a separate process (:mod:`pare_bench.datasets.sandbox`) limited to ``memory_mb`` and ``seconds``. The copy belongs to
-    the content of the sources and to the code of the converter's module: if either changes it is made again, and so is a damaged copy.
+    the content of the sources and to the code of the converter's module and of what it imports from ours: if either changes it is made again, and
+    so is a damaged copy.
 
     Raises:
         IntegrityError: a source is not what its format promises.
@@ -38,7 +39,7 @@ def converted(
     facts = {
         "sources": [[source.name, sha256_of(source)] for source in sources],
         "converter": converter,
-        "code": code_digest([module, "pare_bench.datasets.unpickle"]),
+        "code": code_digest(with_imports([module, "pare_bench.datasets.unpickle"])),
     }
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     folder = (root or cache_root()) / "converted" / task / f"{converter.partition(':')[2]}-{key}"

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 HOP = mel.CHUNK // 2
 TEST_CHUNKS = 2
 
+CHUNKS = OfficialFile(
+    "audio.zip",
+    urls=("https://pde-xd.s3.amazonaws.com/audio/audio.zip",),
+    members=tuple(f"chunks/{name}" for name in ("tr.csv", "val.csv", "eval.csv", "lbl_map.json")),
+)
+#: The lists of the wav release, with the digest of a public loader. Its sound comes in split archives, which are to be joined and unpacked by hand.
+GROUND_TRUTH = OfficialFile(
+    "FSD50K.ground_truth.zip",
+    urls=("https://zenodo.org/records/4060432/files/FSD50K.ground_truth.zip?download=1",),
+    md5="ca27382c195e37d2269c4c866dd73485",
+    members=tuple(f"FSD50K.ground_truth/{name}.csv" for name in ("dev", "eval", "vocabulary")),
+    optional=True,
+)
+
 
 def clip_map_error(outputs: NDArray[np.floating], split: Split) -> float:
     """Return 1 - mean average precision over clips: the logits of a clip's chunks are averaged first, as published."""
@@ -45,8 +59,9 @@ class Fsd50k(SimulatedTask):
 
     Official tier, from 16-bit wav files, features computed when asked for (about 1 ms a chunk and core): with ``source=chunks`` the chunk files and
     lists of NAS-Bench-360 (``chunks/{tr,val,eval}.csv``, paths without their first four characters); with ``source=release`` chunks cut from the
-    wav release of FSD50K (Zenodo 4060432) by the published rule, which tiles partial last chunks and short clips. Its sound is brought to
-    22,050 Hz by scipy's polyphase filter instead of ffmpeg's, so samples differ in their last bits and clips in length by at most one sample.
+    wav release of FSD50K (Zenodo 4060432: ``FSD50K.dev_audio``, ``FSD50K.eval_audio``, ``FSD50K.ground_truth``) by the published rule, which tiles
+    partial last chunks and short clips. There the sound is brought to 22,050 Hz by scipy's polyphase filter instead of ffmpeg's, so that samples are
+    near the published ones and not equal, and a clip's length may differ by a sample. The parameter stands in every record.
     Clean track: every chunk of a training clip is an example (NAS-Bench-360 draws one for each clip and epoch, so long clips weigh more here),
     without its augmentation; validation and test take all chunks, averaged per clip; parts as published (about 37,000 / 4,000 / 10,000 clips).
     Paper track: as released, the training set is frozen before training, one random chunk of each clip with one random augmentation (masks and
@@ -76,10 +91,7 @@ class Fsd50k(SimulatedTask):
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
     chunk = 48
-    official_files = (
-        *(OfficialFile(f"chunks/{name}") for name in ("tr.csv", "val.csv", "eval.csv", "lbl_map.json")),
-        *(OfficialFile(f"FSD50K.ground_truth/{name}.csv", optional=True) for name in ("dev", "eval", "vocabulary")),
-    )
+    official_files = (CHUNKS, GROUND_TRUTH)
     params: Params
 
     def official(self, files: OfficialFiles, track: Track) -> Splits:
