@@ -11,6 +11,7 @@ from official_files import deepsea as written
 from sklearn.metrics import roc_auc_score
 
 from pare_bench.builtin.suites.nas360.deepsea import Deepsea
+from pare_bench.builtin.suites.nas360.deepsea_files import convert
 from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
@@ -63,12 +64,15 @@ def test_the_paper_track_merges_validation_into_training(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("kind", [np.bool_, np.int8, np.int64, np.float16, np.float64])
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
-def test_any_stored_type_gives_the_same_examples(tmp_path: Path, kind: type, write: Callable[..., None]) -> None:
+def test_any_stored_type_converts_to_the_same_bytes(tmp_path: Path, kind: type, write: Callable[..., None]) -> None:
     arrays = written.arrays()
-    save(tmp_path, {name: np.asfortranarray(array.astype(kind)) if name != "x_val" else array.astype(kind) for name, array in arrays.items()}, write)
-    splits = read(tmp_path)
-    for part in ("train", "val", "test"):
-        assert_same(getattr(splits, part), arrays[f"x_{part}"], arrays[f"y_{part}"])
+    stored = {name: np.array(array, kind, order="C" if name == "x_val" else "F") for name, array in arrays.items()}
+    path = save(tmp_path, stored, write)
+    converted = convert([path])
+    assert set(converted) == set(arrays)
+    for name, array in arrays.items():
+        assert converted[name].dtype == np.uint8
+        np.testing.assert_array_equal(converted[name], array)
 
 
 def test_the_released_metric_is_a_mean_over_shuffled_chunks_of_1008() -> None:
@@ -128,12 +132,16 @@ def two_bases() -> Arrays:
         ({name: array for name, array in written.arrays().items() if name != "y_test"}, "y_test"),
     ],
 )
-def test_bad_content_gives_one_line(tmp_path: Path, arrays: Arrays, words: str) -> None:
-    save(tmp_path, arrays)
-    with pytest.raises(IntegrityError, match=words) as caught:
-        read(tmp_path)
-    assert "deepsea_filtered.npz" in str(caught.value)
+def test_bad_content_is_refused(tmp_path: Path, arrays: Arrays, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        convert([save(tmp_path, arrays)])
     assert "\n" not in str(caught.value)
+
+
+def test_refusals_reach_the_user_as_one_line_that_names_the_file(tmp_path: Path) -> None:
+    save(tmp_path, with_value("x_train", np.nan))
+    with pytest.raises(IntegrityError, match=r"deepsea_filtered.npz' cannot be read: x_train has values other than 0 and 1$"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])

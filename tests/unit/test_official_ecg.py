@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
 from pare_bench.builtin.suites.nas360.ecg import Ecg, recording_f1_error
-from pare_bench.builtin.suites.nas360.ecg_files import FIXED_STRIDES, RELEASED_STRIDES, Recordings, join_recordings
+from pare_bench.builtin.suites.nas360.ecg_files import FIXED_STRIDES, RELEASED_STRIDES, Recordings, convert_pickle, convert_release, join_recordings
 from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
@@ -201,16 +201,31 @@ def bad_few(folder: Path) -> None:
     ("spoil", "words"),
     [
         (bad_letter, "label 'X', expected one of N A O ~"),
-        (bad_truncated, "challenge2017.pkl"),
+        (bad_truncated, "."),
         (bad_key, "expected a dict with 'data' and 'label'"),
         (bad_kind, "expected a dict with 'data' and 'label'"),
         (bad_nan, "recording 39 .* expected finite numbers"),
         (bad_shape, "recording 39 has shape"),
         (bad_count, "40 recordings, but 39 labels"),
+    ],
+)
+def test_bad_pickles_are_refused(tmp_path: Path, spoil, words: str) -> None:
+    written.write(tmp_path)
+    spoil(tmp_path / "ecg")
+    with pytest.raises((ValueError, EOFError, pickle.UnpicklingError), match=words) as caught:
+        convert_pickle([tmp_path / "ecg" / "challenge2017.pkl"])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (bad_letter, "challenge2017.pkl' cannot be read: recording 39 has label 'X', expected one of N A O ~$"),
+        (bad_truncated, "challenge2017.pkl' cannot be read: "),
         (bad_few, "9 recordings are too few"),
     ],
 )
-def test_bad_pickles_give_one_line(tmp_path: Path, spoil, words: str) -> None:
+def test_refusals_reach_the_user_as_one_line(tmp_path: Path, spoil, words: str) -> None:
     written.write(tmp_path)
     spoil(tmp_path / "ecg")
     with pytest.raises(IntegrityError, match=words) as caught:
@@ -256,12 +271,20 @@ def bad_bytes(folder: Path) -> None:
         (bad_bytes, "A00007.mat' is no MATLAB file"),
     ],
 )
-def test_bad_releases_give_one_line(tmp_path: Path, spoil, words: str) -> None:
+def test_bad_releases_are_refused(tmp_path: Path, spoil, words: str) -> None:
     written.write_release(tmp_path / "ecg", *written.recordings())
     spoil(tmp_path / "ecg")
-    with pytest.raises(IntegrityError, match=words) as caught:
-        read(tmp_path)
+    sources = [tmp_path / "ecg" / "REFERENCE-v3.csv", *sorted((tmp_path / "ecg" / "training2017").rglob("*.mat"))]
+    with pytest.raises(ValueError, match=words) as caught:
+        convert_release(sources)
     assert "\n" not in str(caught.value)
+
+
+def test_a_refused_release_reaches_the_user_as_one_line(tmp_path: Path) -> None:
+    written.write_release(tmp_path / "ecg", *written.recordings())
+    bad_missing(tmp_path / "ecg")
+    with pytest.raises(IntegrityError, match=r"REFERENCE-v3.csv' \(and 39 more\) cannot be read: 'A00007' is in the reference table"):
+        read(tmp_path)
 
 
 def test_without_files_it_says_what_is_missing(tmp_path: Path) -> None:

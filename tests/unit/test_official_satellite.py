@@ -10,6 +10,7 @@ import pytest
 from official_files import satellite as written
 
 from pare_bench.builtin.suites.nas360.satellite import Satellite
+from pare_bench.builtin.suites.nas360.satellite_files import convert
 from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
@@ -104,13 +105,18 @@ def with_value(name: str, value: float) -> dict[str, object]:
         ([1, 2, 3], "expected a dict with 'data' and 'label'"),
     ],
 )
-def test_bad_content_gives_one_line(tmp_path: Path, content: object, words: str) -> None:
-    written.write(tmp_path)
-    written.save(tmp_path / "satellite" / "satellite_train.npy", content)
-    with pytest.raises(IntegrityError, match=words) as caught:
-        read(tmp_path)
-    assert "satellite_train.npy" in str(caught.value)
+def test_bad_content_is_refused(tmp_path: Path, content: object, words: str) -> None:
+    written.save(tmp_path / "bad.npy", content)
+    with pytest.raises(ValueError, match=words) as caught:
+        convert([tmp_path / "bad.npy"])
     assert "\n" not in str(caught.value)
+
+
+def test_refusals_reach_the_user_as_one_line_that_names_the_file(tmp_path: Path) -> None:
+    written.write(tmp_path)
+    written.save(tmp_path / "satellite" / "satellite_train.npy", with_value("data", np.nan))
+    with pytest.raises(IntegrityError, match=r"satellite_train.npy' cannot be read: data has values that are not finite$"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("kept", [20, 90, -3000])
