@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pare_bench.errors import ExitCode, PareBenchError
+from pare_bench.distributed import finish, is_main_process, launched_processes
+from pare_bench.errors import ExitCode, PareBenchError, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = app(args=list(sys.argv[1:] if argv is None else argv), prog_name="pare-bench", standalone_mode=False)
     except PareBenchError as error:
-        output.error(str(error), error.hint)
+        # A wrong call is wrong in every process; one of them saying so is enough.
+        if is_main_process() or not isinstance(error, UsageError):
+            output.error(str(error), error.hint)
         return int(error.exit_code)
     except typer.TyperException as error:
         formatted = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -37,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has what it wanted (``| head``); without this Python complains again when it flushes at exit.
         sys.stderr.close()
         return int(ExitCode.OK)
+    if launched_processes() > 1:
+        finish()
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
 
 

@@ -1,4 +1,7 @@
-"""The only module that prints: data on stdout, everything else on stderr, and no escape sequence where nobody looks."""
+"""The only module that prints: data on stdout, everything else on stderr, and no escape sequence where nobody looks.
+
+Of several processes that do one run together only the main one prints; errors are told by whoever has them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
+
+from pare_bench.distributed import is_main_process
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -39,6 +44,8 @@ def console(stream: TextIO) -> Console:
 
 def write(text: str) -> None:
     """Write plain data to stdout, ending with a newline."""
+    if not is_main_process():
+        return
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 
@@ -50,20 +57,26 @@ def write_json(document: Any) -> None:
 
 def render(renderable: RenderableType) -> None:
     """Draw a rich table or text on stdout."""
-    console(sys.stdout).print(renderable)
+    if is_main_process():
+        console(sys.stdout).print(renderable)
 
 
 def note(text: str) -> None:
     """Say something on stderr."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    if is_main_process():
+        _say(text)
 
 
 def error(message: str, hint: str | None) -> None:
     """Say what is wrong in one line, and how to go on in a second one."""
-    note(f"error: {message}")
+    _say(f"error: {message}")
     if hint:
-        note(f"hint: {hint}")
+        _say(f"hint: {hint}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

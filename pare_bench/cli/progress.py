@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pare_bench.cli import output
+from pare_bench.distributed import is_main_process
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,8 +122,8 @@ class BarDisplay(PlainDisplay):
 
 @contextmanager
 def progress_display(total: int) -> Iterator[Display]:
-    """Yield the display that fits stderr."""
-    if not output.stderr_is_terminal():
+    """Yield the display that fits stderr; of several processes only the main one draws."""
+    if not output.stderr_is_terminal() or not is_main_process():
         yield PlainDisplay(total)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
