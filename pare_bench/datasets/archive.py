@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -26,10 +26,11 @@ _DAMAGE = (
 )
 
 
-def unpack(archive: Path, folder: Path) -> list[str]:
+def unpack(archive: Path, folder: Path, expected: Sequence[str] = ()) -> list[str]:
     """Unpack a tar (plain or compressed) or zip archive into ``folder``; returns the member files' paths, sorted.
 
-    Nothing is put in place before every member was checked and written: members are written to a folder beside, then moved.
+    Nothing is put in place before every member was checked and written: members are written to a folder beside, then moved. Where what is
+    ``expected`` lies inside one top folder of the archive, the content of that folder is what is put in place.
 
     Raises:
         IntegrityError: a member leads out of the folder, is a link out of it or a device, the archive is damaged, or it is a bomb.
@@ -39,8 +40,9 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         with temporary_folder(folder) as temporary:
             names = _unzip(archive, temporary) if zipfile.is_zipfile(archive) else _untar(archive, temporary)
-            move_tree(temporary, folder)
-        return sorted(names)
+            top = _top_folder(temporary, expected)
+            move_tree(temporary / top, folder)
+        return sorted(name.removeprefix(f"{top}/") for name in names if name.startswith(f"{top}/" if top else ""))
     except _DAMAGE as error:
         raise _refused(archive, str(error)) from error
     except OSError as error:
@@ -68,6 +70,14 @@ def move_tree(source: Path, target: Path) -> None:
         else:
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
+
+
+def _top_folder(unpacked: Path, expected: Sequence[str]) -> str:
+    """Return the top folder that holds everything ``expected``, or the empty string if that lies at the top, or nowhere."""
+    if all((unpacked / name).exists() for name in expected):
+        return ""
+    folders = sorted(path for path in unpacked.iterdir() if path.is_dir() and all((path / name).exists() for name in expected))
+    return folders[0].name if folders else ""
 
 
 def _untar(archive: Path, folder: Path) -> list[str]:

@@ -168,7 +168,7 @@ def unpack_present(root: Path, task: str, declared: Sequence[OfficialFile]) -> l
     for file in declared:
         archive = files.find(file.path)
         if archive is not None and file.members and not all(files.find(member) for member in file.members):
-            unpack(archive, root / task if archive.is_relative_to(root / task) else root)
+            unpack(archive, root / task if archive.is_relative_to(root / task) else root, file.members)
             unpacked.append(archive)
     return unpacked
 
