@@ -62,7 +62,10 @@ class Orca(Method):
         began = time.perf_counter()
         features, labels = source.features(network.backbone, context.device, self.params.source_samples)
         aligner: Aligner = context.build("aligner", source_features=features, source_labels=labels).to(context.device)
-        classes = pseudo_labels(data, self.params.pseudo_classes, stream_seed(*context.words("pseudo classes")))
+        processes = context.processes
+        seed = stream_seed(*context.words("pseudo classes"))
+        classes = processes.from_main(pseudo_labels(data, self.params.pseudo_classes, seed) if processes.is_main else None)
+        processes.same_start(network)
         rate = context.config.recipe.learning_rate
         rate = rate * self.params.rate_factor if rate <= 1e-3 else rate
         optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=rate)
@@ -76,14 +79,19 @@ class Orca(Method):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
             rng = stream(*context.words("align", epoch))
-            for label in rng.permutation(np.unique(classes)):
+            for position, label in enumerate(rng.permutation(np.unique(classes))):
                 members = np.flatnonzero(classes == label)
                 chosen = rng.permutation(members)[: self.params.max_samples]
+                # A distance needs all examples of its class, so classes are dealt to the processes whole.
+                if position % processes.count != processes.rank:
+                    continue
                 inputs = to_batch(data.train.take(chosen), context.device).inputs
                 # Gradients of the classes add up; freeing each graph at once keeps memory at one class.
                 loss: Tensor = aligner(network.embed(inputs).mean(1)) * (len(members) / len(classes))
                 loss.backward()
                 total += loss.item()
+            (total,) = processes.totals(total)
+            processes.sum_gradients(list(network.embedder.parameters()))
             if not np.isfinite(total):
                 raise TrainingDivergedError(f"alignment distance became {total} in epoch {epoch + 1}", hint="lower method.rate_factor")
             optimiser.step()
