@@ -208,7 +208,7 @@ def generate_command(
     from pare_bench.registry import Registry
 
     if preset not in PRESETS:
-        raise unknown_name("preset", preset, PRESETS)
+        raise unknown_name("preset", preset, PRESETS, hint="pare-bench data generate --preset cpu")
     registry = Registry.from_environment()
     names = [name for name in _names(registry, tasks, suite or (None if tasks else "nas360")) if "generated" in registry.spec("task", name).tiers]
     if not names:

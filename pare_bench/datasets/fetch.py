@@ -214,6 +214,7 @@ class ResumingDownloader:
     def _go_on(self, url: str, part: Path) -> None:
         """Ask for what is missing and append it."""
         import requests
+        import urllib3
 
         have, notes = _size(part), _read_notes(part)
         validator = notes.get("etag") or notes.get("modified")
@@ -224,16 +225,19 @@ class ResumingDownloader:
             have = 0
         try:
             with requests.get(url, headers=headers, stream=True, timeout=self._timeout) as answer:
-                if answer.status_code == 416 and have and have == notes.get("total"):
+                if answer.status_code == 416 and have:
+                    self._ends_here(url, part, have, notes.get("total"))
                     return
                 if answer.status_code not in (200, 206) or (answer.status_code == 206 and not have):
                     part.unlink(missing_ok=True)
                     raise _status_problem(answer)
                 have = have if answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-") else 0
                 self._receive(answer, part, have)
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in (28, 122):  # no space left, quota
-                raise
+        except requests.TooManyRedirects as error:
+            raise BadAnswerError("redirects for ever", about_content=False) from error
+        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError, OSError) as error:
+            if getattr(error, "errno", None) is not None and not isinstance(error, ConnectionError | TimeoutError):
+                raise  # this machine's disk, not the connection
             total, got = _read_notes(part).get("total"), _size(part)
             if not got:
                 raise _BrokenOffError(f"cannot be reached ({_reason(error)})") from error
@@ -242,13 +246,21 @@ class ResumingDownloader:
         except requests.RequestException as error:
             raise BadAnswerError(_reason(error), about_content=False) from error
 
+    def _ends_here(self, url: str, part: Path, have: int, announced: int | None) -> None:
+        """The server has nothing beyond what is here: that is all, unless it had announced another length."""
+        if announced is not None and have != announced:
+            problem = f"announces {announced} bytes and ends after {have}"
+            self._quarantine(part, url, problem)
+            raise BadAnswerError(problem, about_content=True)
+
     def _receive(self, answer: requests.Response, part: Path, have: int) -> None:
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length and length.isdigit() else None
-        etag = answer.headers.get("ETag")
+        length, etag = answer.headers.get("Content-Length"), answer.headers.get("ETag")
+        # A server that compresses although asked not to: its lengths and positions are not those of the file.
+        encoded = answer.headers.get("Content-Encoding", "identity") != "identity"
+        total = have + int(length) if length and length.isdigit() and not encoded else None
         notes = {
-            "etag": etag if etag and not etag.startswith("W/") else None,
-            "modified": answer.headers.get("Last-Modified"),
+            "etag": etag if etag and not etag.startswith("W/") and not encoded else None,
+            "modified": None if encoded else answer.headers.get("Last-Modified"),
             "total": total,
             "resumable": answer.status_code == 206 or answer.headers.get("Accept-Ranges", "") == "bytes",
         }
@@ -261,12 +273,15 @@ class ResumingDownloader:
             with part.open("r+b" if have else "wb") as stream:
                 stream.seek(have)
                 stream.truncate()
-                for block in answer.iter_content(_BLOCK):
-                    if not have and stream.tell() == 0 and is_web_page(block[:512], self._wanted.file.path):
-                        stream.write(block)
-                        raise _WebPageError
+                start = b"" if not have else bytes(512)
+                # Whatever has arrived, at once: what is read in fixed blocks is lost when the connection breaks within one.
+                while block := answer.raw.read1(_BLOCK, decode_content=True):
                     stream.write(block)
                     self._progress.advance(len(block))
+                    if len(start) < 512:
+                        start += block[: 512 - len(start)]
+                        if is_web_page(start, self._wanted.file.path):
+                            raise _WebPageError
         except _WebPageError:
             self._quarantine(part, answer.url, "a web page instead of the file")
             raise BadAnswerError("answers with a web page instead of the file", about_content=True) from None
@@ -287,7 +302,9 @@ class ResumingDownloader:
                     problem = f"has {kind} {digests[kind]}, published is {promised}"
         elif problem is None:
             # Nobody vouches for its bytes, so at least its own checksums and lengths must agree, and the server must have no more of it.
-            problem = whole_problem(part, file.path) or self._goes_on(url, size)
+            problem = whole_problem(part, file.path)
+            if problem is None and _read_notes(part).get("resumable"):
+                problem = self._goes_on(url, size)
         if problem:
             self._quarantine(part, url, problem)
             raise BadAnswerError(f"the file {problem}", about_content=True)
@@ -307,7 +324,9 @@ class ResumingDownloader:
     def _quarantine(self, part: Path, url: str, reason: str, content: bytes | None = None) -> None:
         folder = self._root / "quarantine"
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{part.name}"
+        stamp, number = time.strftime("%Y%m%dT%H%M%S", time.gmtime()), 0
+        while (target := folder / f"{stamp}-{number}-{part.name}").with_name(f"{target.name}.reason.txt").exists():
+            number += 1
         if content is not None:
             target.write_bytes(content)
         elif part.exists():
@@ -367,7 +386,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _first_bytes(answer: requests.Response) -> bytes:
-    return next(iter(answer.iter_content(_BLOCK)), b"")
+    return answer.raw.read1(_BLOCK, decode_content=True) or b""
 
 
 def _size(path: Path) -> int:
