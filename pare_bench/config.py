@@ -223,6 +223,6 @@ def validated(values: Mapping[str, Any]) -> RunConfig:
     except ValidationError as error:
         problem = error.errors()[0]
         path = ".".join(str(part) for part in problem["loc"])
-        raise UsageError(
-            f"'{path}' cannot be {problem['input']!r}: {problem['msg'][0].lower() + problem['msg'][1:]}", hint=f"change it with -o {path}=VALUE"
-        ) from error
+        change = f"{_OPTIONS[path]} VALUE" if path in _OPTIONS else f"-o {path}=VALUE"
+        text = problem["msg"][0].lower() + problem["msg"][1:]
+        raise UsageError(f"'{path}' cannot be {problem['input']!r}: {text}", hint=f"change it with {change}") from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pare_bench.config import SLOTS, RunConfig, apply_override, parse_overrides, validated
@@ -17,13 +17,14 @@ SHARED = "shared"
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. ``tasks`` empty means every task of the suite."""
+    """What the user asked for. ``tasks`` empty means every task of the suite; ``tiers`` has the tasks whose tier is not ``tier``."""
 
     method: str
     suite: str
     tasks: tuple[str, ...] = ()
     preset: str = "cpu"
     tier: str = "generated"
+    tiers: Mapping[str, str] = field(default_factory=dict)
     track: str = "clean"
     seeds: tuple[int, ...] = (0,)
     device: str = "cpu"
@@ -58,7 +59,8 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     overrides = [item for item in overrides if item != (("recipe",), SHARED)]
     defaults = preset_values(request.preset, registry.spec("task", task), request.method, shared=shared)
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
-    values |= {"suite": request.suite, "preset": request.preset, "tier": request.tier, "track": request.track, "seed": seed, "device": request.device}
+    tier = request.tiers.get(task, request.tier)
+    values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
     values["task"] = {"name": task, "params": dict(registry.component("task", task).preset_params.get(request.preset, {}))}
     method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {})}
     values["method"] = {"name": request.method, "params": method_params}
@@ -67,7 +69,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
         released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
         _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
     sizes = registry.component("task", task).sizes
-    values["size"] = dict(vars(sizes.get(request.preset, sizes["cpu"]))) if request.tier == "generated" else None
+    values["size"] = dict(vars(sizes.get(request.preset, sizes["cpu"]))) if tier == "generated" else None
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)
     for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}

@@ -17,6 +17,7 @@ from pare_bench.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from pare_bench.campaign import Result
     from pare_bench.config import RunConfig
+    from pare_bench.registry import Registry
 
 
 class RunFormat(StrEnum):
@@ -31,15 +32,16 @@ def run_command(
     method: Annotated[str, typer.Option("--method", "-m", help="Method: pare-bench list method.")],
     suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks of the suite (repeatable).")] = None,
-    preset: Annotated[str, typer.Option(help="cpu or smoke.")] = "cpu",
-    tier: Annotated[str, typer.Option(help="auto, generated or official data.")] = "auto",
-    track: Annotated[str, typer.Option(help="clean: validation carved from train, test opened once.")] = "clean",
+    preset: Annotated[str, typer.Option(help="auto, cpu, smoke or paper; auto: paper on a GPU with official data, else cpu.")] = "auto",
+    tier: Annotated[str, typer.Option(help="auto, generated or official data; auto: official where the files are.")] = "auto",
+    track: Annotated[str, typer.Option(help="clean: validation apart, test opened once; paper: as the released code does.")] = "clean",
     seeds: Annotated[str, typer.Option(help="For example 0, 0-4 or 0,2,5.")] = "0",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="Set any field, for example -o recipe.learning_rate=0.0005.")
     ] = None,
     executor: Annotated[str, typer.Option(help="How several runs are carried out: pare-bench list executor.")] = "local",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network (torch.compile); short for -o compile=true.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of records and leaderboard.json.")] = Path("leaderboard"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and stop.")] = False,
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
@@ -50,19 +52,20 @@ def run_command(
     from pare_bench.store import Store
 
     registry = Registry.from_environment()
-    if tier == "auto":
-        tier = "generated"
-        output.note("tier auto: this version reads no official files, so the data are generated")
+    wanted = [name for name in registry.spec("suite", suite).tasks if not task or name in task]
+    tiers = _tiers(registry, wanted) if tier == "auto" else {}
+    device = _device(device)
     request = Request(
         method=method,
         suite=suite,
         tasks=tuple(task or ()),
-        preset=preset,
-        tier=tier,
+        preset=_preset(device, wanted, tiers, tier) if preset == "auto" else preset,
+        tier="generated" if tier == "auto" else tier,
+        tiers=tiers,
         track=track,
         seeds=parse_seeds(seeds),
-        device=_device(device),
-        overrides=tuple(option or ()),
+        device=device,
+        overrides=(*(option or ()), *(["compile=true"] if compiled else [])),
     )
     configs = resolve(registry, request)
     registry.entry("executor", executor)
@@ -99,6 +102,28 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(f"--seeds '{text}' is not a list of seeds", hint="write --seeds 0, --seeds 0-4 or --seeds 0,2,5")
         seeds += range(int(first), int(last or first) + 1)
     return tuple(dict.fromkeys(seeds))
+
+
+def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
+    """Return the tier that ``auto`` takes for each task, and say so in one line."""
+    from pare_bench.datasets.official import data_root, state_of
+
+    root = data_root()
+    official = [name for name in tasks if state_of(root, name, registry.component("task", name).official_files) == "present"]
+    rest = [name for name in tasks if name not in official]
+    parts = [f"{tier} data for {', '.join(names)}" for tier, names in (("official", official), ("generated", rest)) if names]
+    output.note(f"tier auto: {'; '.join(parts)}" if official else f"tier auto: no official files in '{root}', so the data are generated")
+    return dict.fromkeys(official, "official") | dict.fromkeys(rest, "generated")
+
+
+def _preset(device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
+    from pare_bench.published import KEYS
+
+    official = all(tiers.get(task, tier) == "official" and task in KEYS for task in tasks)
+    if not official or device == "cpu":
+        return "cpu"
+    output.note("preset auto: paper, since there are a GPU and official data")
+    return "paper"
 
 
 def _device(name: str) -> str:

@@ -161,4 +161,4 @@ class OfficialFiles:
 
     def _missing(self, what: str) -> DataMissingError:
         hint = f"pare-bench data fetch {self.task}"
-        return DataMissingError(f"task '{self.task}' needs {what}, not found below '{self.root / self.task}'", hint=hint)
+        return DataMissingError(f"task '{self.task}' needs official {what}, not found below '{self.root / self.task}'", hint=hint)

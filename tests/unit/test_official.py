@@ -50,7 +50,7 @@ def test_the_folder_of_the_task_comes_before_the_flat_one(root):
 
 
 def test_a_missing_file_says_where_and_how(root):
-    with pytest.raises(DataMissingError, match=r"task 'toy' needs file 'a\.csv', not found below '.*root/toy'") as caught:
+    with pytest.raises(DataMissingError, match=r"task 'toy' needs official file 'a\.csv', not found below '.*root/toy'") as caught:
         OfficialFiles(root, "toy").path("a.csv")
     assert caught.value.hint == "pare-bench data fetch toy"
     (root / "toy" / "a.csv").mkdir(parents=True)

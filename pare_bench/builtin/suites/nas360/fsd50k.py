@@ -104,7 +104,7 @@ class Fsd50k(SimulatedTask):
         else:
             if not files.find("chunks/tr.csv", "audio/chunks/tr.csv") and files.find("FSD50K.ground_truth/dev.csv"):
                 raise DataMissingError(
-                    f"task 'fsd50k' needs file 'chunks/tr.csv', not found below '{files.root / self.name}'; the wav release is there",
+                    f"task 'fsd50k' needs official file 'chunks/tr.csv', not found below '{files.root / self.name}'; the wav release is there",
                     hint="cut the release into chunks with -o task.source=release",
                 )
             train, val, test = fsd50k_files.published_chunks(files)
