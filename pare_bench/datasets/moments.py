@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from pare_bench.contracts.task import Examples
 from pare_bench.datasets.lazy import in_memory
 
-#: Bytes of float64 that are held at a time.
+#: Bytes of examples (as float64, where they are summed) that are held at a time.
 PIECE_BYTES = 1 << 28
 
 
@@ -56,12 +56,17 @@ def clipped_median(examples: Examples, clip: float, piece_bytes: int = PIECE_BYT
     """
     if in_memory(examples):
         return np.median(np.minimum(np.asarray(examples), clip), axis=0)
-    rows = max(1, piece_bytes // (8 * len(examples) * int(np.prod(examples.shape[2:]))))
-    bands = []
-    for top in range(0, examples.shape[1], rows):
-        band = np.concatenate([np.minimum(piece[:, top : top + rows], clip) for piece in pieces(examples, piece_bytes)])
-        bands.append(np.median(band, axis=0, overwrite_input=True))
-    return np.concatenate(bands)
+    count, height, *rest = examples.shape
+    rows = max(1, piece_bytes // (examples.dtype.itemsize * count * int(np.prod(rest))))
+    medians = []
+    for top in range(0, height, rows):
+        band = np.empty((count, min(rows, height - top), *rest), examples.dtype)
+        filled = 0
+        for piece in pieces(examples, piece_bytes):
+            np.minimum(piece[:, top : top + rows], clip, out=band[filled : filled + len(piece)])
+            filled += len(piece)
+        medians.append(np.median(band, axis=0, overwrite_input=True))
+    return np.concatenate(medians)
 
 
 def _merged(examples: Examples, clip: float, piece_bytes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

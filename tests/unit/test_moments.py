@@ -52,7 +52,7 @@ def test_clipped_moments(held):
 @pytest.mark.parametrize("rows", [1, 4, 6])
 def test_the_median_in_bands_is_numpys(count, rows):
     values = np.abs(np.random.default_rng(2).normal(10, 8, (count, 6, 7))).astype(np.float32)
-    found = clipped_median(lazy(values), 16.0, piece_bytes=8 * count * 7 * rows)
+    found = clipped_median(lazy(values), 16.0, piece_bytes=4 * count * 7 * rows)
     assert found.dtype == np.float32
     assert np.array_equal(found, np.median(np.minimum(values, 16), axis=0))
 
