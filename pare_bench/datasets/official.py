@@ -152,7 +152,8 @@ class OfficialFiles:
                 raise IntegrityError(f"'{found}' has {kind} {digests[kind]}, published is {promised}", hint=again)
         if self._index is None:
             self._index = {name: entry.sha256 for name, entry in read_index(self.root).items()}
-        recorded = self._index.get(found.relative_to(self.root).as_posix())
+        # A file that is named by its absolute path may lie elsewhere; the index knows none of those.
+        recorded = self._index.get(found.relative_to(self.root).as_posix()) if found.is_relative_to(self.root) else None
         if recorded and recorded != digests["sha256"]:
             raise IntegrityError(f"'{found}' has sha256 {digests['sha256']}, recorded when it came was {recorded}", hint=again)
 

@@ -412,6 +412,12 @@ def token_file(path, *, dim=128, count=20, classes=8, **changes):
     return tokens, labels
 
 
+def test_a_built_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataMissingError, match="no file of source tokens 'mine.safetensors'") as raised:
+        read(Conll2003Features, tmp_path, path="mine.safetensors")
+    assert "build-source" in raised.value.hint
+
+
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_built_file_is_read(tmp_path, absolute):
     path = tmp_path / "conll2003_features" / "mine.safetensors"

@@ -14,7 +14,7 @@ from pare_bench.builtin.sources.proxy import PublishedProxy
 from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Track
 from pare_bench.datasets import unpickle
 from pare_bench.datasets.token_file import read_tokens
-from pare_bench.errors import IntegrityError
+from pare_bench.errors import DataMissingError, IntegrityError
 
 if TYPE_CHECKING:
     from pare_bench.datasets.official import OfficialFiles
@@ -67,6 +67,9 @@ class Conll2003Features(PublishedProxy):
             tokens, labels = self._array(files, tokens_path), np.asarray(self._array(files, labels_path))
             _check_published(tokens_path, tokens, labels_path, labels)
         else:
+            if files.find(self.params.path) is None:
+                hint = "pare-bench data build-source --backbone NAME --out FILE"
+                raise DataMissingError(f"there is no file of source tokens '{self.params.path}' (looked below '{files.root}')", hint=hint)
             tokens_path = labels_path = files.path(self.params.path)
             content = read_tokens(tokens_path)
             tokens, labels = content.tokens, np.asarray(content.labels)
