@@ -107,7 +107,7 @@ def _declaration(component: type[Task], spec: TaskSpec | None) -> Iterator[str]:
 
 def _inputs(task: Task, split: Split, where: str) -> Iterator[str]:
     shape = (task.inputs.channels, *task.inputs.grid)
-    inputs = split.inputs
+    inputs = np.asarray(split.inputs)
     # A text proxy holds token ids, which have no channel; everything else is float32, or float16 to halve a large file.
     allowed = [shape[1:]] if inputs.dtype == np.int64 else [shape] if inputs.dtype in (np.float32, np.float16) else []
     if task.embedded:
@@ -118,7 +118,7 @@ def _inputs(task: Task, split: Split, where: str) -> Iterator[str]:
     if not np.isfinite(inputs).all():
         yield f"inputs are not finite {where}"
     for name, array in split.extras.items():
-        if not np.isfinite(array).all():
+        if not np.isfinite(np.asarray(array)).all():
             yield f"extras['{name}'] are not finite {where}"
 
 
@@ -153,8 +153,8 @@ def _targets(task: Task, split: Split, where: str) -> Iterator[str]:
 
 def _extras(task: Task, split: Split, where: str) -> Iterator[str]:
     if isinstance(task.target, PairMap):
-        lengths = split.extras.get("lengths")
-        if lengths is None or lengths.dtype != np.int64 or lengths.min() < 1 or lengths.max() > task.target.size:
+        lengths = np.asarray(split.extras.get("lengths", ()))
+        if not len(lengths) or lengths.dtype != np.int64 or lengths.min() < 1 or lengths.max() > task.target.size:
             yield f"extras['lengths'] is not int64 in [1, {task.target.size}] {where}"
     ignore = split.extras.get("ignore")
     if ignore is not None and (ignore.dtype != np.bool_ or ignore.shape != split.targets.shape):
@@ -193,16 +193,17 @@ def perfect_outputs(task: Task, split: Split) -> np.ndarray:
     outputs: np.ndarray = np.asarray(split.targets)
     match task.target:
         case Classes(num=num):
-            outputs = 20 * np.eye(num)[split.targets]
+            outputs = 20 * np.eye(num)[outputs]
         case Labels() | Field(values="mask"):
             outputs = 40 * outputs - 20
     return outputs.astype(np.float32)
 
 
 def _augmentation(task: Task, split: Split) -> Iterator[str]:
-    before = split.inputs.copy(), split.targets.copy()
-    results = [task.augment(split.inputs, split.targets, np.random.default_rng(seed)) for seed in (0, 0)]
-    if not (np.array_equal(before[0], split.inputs) and np.array_equal(before[1], split.targets)):
+    inputs, targets = np.asarray(split.inputs), np.asarray(split.targets)
+    before = inputs.copy(), targets.copy()
+    results = [task.augment(inputs, targets, np.random.default_rng(seed)) for seed in (0, 0)]
+    if not (np.array_equal(before[0], inputs) and np.array_equal(before[1], targets)):
         yield "augment changes its inputs"
     for old, first, second in zip(before, *results, strict=True):
         if first.shape != old.shape or first.dtype != old.dtype or not np.isfinite(first).all():
