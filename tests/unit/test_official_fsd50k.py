@@ -270,6 +270,16 @@ def test_scores_are_per_clip_on_both_tracks(chunks: Path) -> None:
         assert metric.compute(outputs, test) == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_released_metric_is_not_chunked() -> None:
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 700, 2500)
+    labels = (rng.random((700, 200)) < 0.1).astype(np.float32)
+    split = Split(np.zeros((2500, 1, 1, 1), np.float32), labels[clips], {"groups": clips})
+    outputs = rng.standard_normal((2500, 200)).astype(np.float32) + labels[clips]
+    averaged = np.array([outputs[clips == clip].mean(axis=0) for clip in np.unique(clips)])
+    assert Fsd50k().released_metrics(16)[0].compute(outputs, split) == pytest.approx(metrics.map_error(averaged, labels[np.unique(clips)]), abs=1e-9)
+
+
 def test_generated_paper_track_does_not_merge_the_validation_clips() -> None:
     splits = Splits(*(Split(np.zeros((count, 1, 96, 102), np.float32), np.zeros((count, 200), np.float32)) for count in (3, 2, 4)))
     paper = Fsd50k().in_track(splits, "paper")
