@@ -34,7 +34,7 @@ def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[
     # A memory that cannot be written costs time, not truth; a file that changed while it was read is not remembered.
     with suppress(OSError):
         if _stamp(path) == stamp:
-            write_atomically(memory, json.dumps({"path": str(path), "stamp": stamp, "digests": digests}))
+            write_atomically(memory, json.dumps({"path": str(path), "stamp": stamp, "digests": digests}), durable=False)
     return digests
 
 
@@ -43,15 +43,16 @@ def sha256_of(path: Path) -> str:
     return file_digests(path)["sha256"]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` so that readers see the old content or the new one, also after a crash."""
+def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write ``text`` so that readers see the old content or the new one; ``durable`` also after a power cut, which costs milliseconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from filelock import FileLock
+
 from pare_bench.contracts.task import OfficialFile
 from pare_bench.datasets.archive import unpack
 from pare_bench.datasets.content import is_web_page, whole_problem
@@ -128,31 +130,41 @@ def fetch_file(root: Path, wanted: Wanted, progress: Progress, *, timeout: float
         IntegrityError: what a server sent is not the file (it is kept in ``<root>/quarantine``), or the connection broke off again and again.
         EnvironmentFault: the disk cannot be written.
     """
-    import pooch
-
     place = root / wanted.task / wanted.file.path
     if not wanted.urls:
         raise DataMissingError(f"'{wanted.name}' has no address to fetch it from", hint=f"put it at '{place}' by hand, see docs/data.md")
+    check_room(root, 0)
+    (root / "partial").mkdir(exist_ok=True)
+    with FileLock(root / "partial" / f"{hashlib.sha256(wanted.name.encode()).hexdigest()[:16]}.lock"):
+        # Another process may have fetched it while this one waited.
+        if not place.exists():
+            url = _fetch_from_any(root, wanted, place, progress, timeout)
+            record(root, {wanted.name: IndexEntry(place.stat().st_size, file_digests(place)["sha256"], url)})
+        if unpacking:
+            unpack_present(root, wanted.task, [wanted.file])
+    return place
+
+
+def _fetch_from_any(root: Path, wanted: Wanted, place: Path, progress: Progress, timeout: float) -> str:
+    """Try one address after the other; return the one that had the file."""
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    downloader = ResumingDownloader(root, wanted, progress, timeout=timeout)
     failures: list[tuple[str, BadAnswerError]] = []
     for url in wanted.urls:
-        downloader = ResumingDownloader(root, wanted, progress, timeout=timeout)
         try:
-            pooch.get_logger().setLevel("WARNING")
             # Other schemes (ftp, doi) are pooch's own business.
             chosen = downloader if url.startswith(("http://", "https://")) else pooch.downloaders.choose_downloader(url)
             pooch.retrieve(url, _known_hash(wanted.file), fname=place.name, path=place.parent, downloader=chosen)
         except BadAnswerError as failure:
             failures.append((url, failure))
-            continue
         except ValueError as error:  # pooch's digest check, an unknown scheme
             failures.append((url, BadAnswerError(" ".join(str(error).split()), about_content=True)))
-            continue
         except OSError as error:
             raise EnvironmentFault(f"'{place}' cannot be written: {error.strerror or error}", hint=f"df -h '{root}'") from error
-        record(root, {wanted.name: IndexEntry(place.stat().st_size, file_digests(place)["sha256"], url)})
-        if unpacking:
-            unpack_present(root, wanted.task, [wanted.file])
-        return place
+        else:
+            return url
     raise _nobody_has_it(wanted, failures, place)
 
 
@@ -193,7 +205,6 @@ class ResumingDownloader:
             BadAnswerError: the answer is not the file, or none came.
         """
         part = self._root / "partial" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{Path(self._wanted.file.path).name}"
-        part.parent.mkdir(parents=True, exist_ok=True)
         failed = 0
         while True:
             before = _size(part)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_a_file_comes_is_recorded_and_shown(root, server):
     assert (entry.size, entry.sha256, entry.source) == (len(CONTENT), digests(CONTENT)[0], f"{server.address}/a.bin")
     assert progress.calls[0] == ("begin", "toy/sub/a.bin", len(CONTENT), 0)
     assert sum(call[1] for call in progress.calls if call[0] == "advance") == len(CONTENT)
-    assert not list((root / "partial").iterdir())
+    assert not list((root / "partial").glob("*a.bin*"))
 
 
 @pytest.mark.parametrize("behaviour", ["", "no ranges", "no ranges no length"])
@@ -317,6 +318,14 @@ def test_which_files_are_wanted(root):
     assert names([must, may], everything=True) == []
     (wanted,) = wanted_files(root, "toy", [OfficialFile("a", ("http://published/a",))], mirrors=["http://one/", "http://two/x"])
     assert wanted.urls == ("http://one/toy/a", "http://two/x/toy/a", "http://published/a")
+
+
+def test_two_processes_fetch_once(root, server):
+    server.files["/a.bin"] = CONTENT
+    with ThreadPoolExecutor(4) as pool:
+        places = list(pool.map(lambda _: get(root, server, OfficialFile("a.bin"), "/a.bin"), range(4)))
+    assert {place.read_bytes() for place in places} == {CONTENT}
+    assert server.sent["/a.bin"] == len(CONTENT)
 
 
 def test_partial_downloads_with_damaged_notes_start_again(root, server, monkeypatch):
