@@ -29,7 +29,7 @@ def subsampled(sources: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
 
     (path,) = sources
     read = _matlab_73 if h5py.is_hdf5(path) else _matlab_5
-    fields = {name: _checked(path, name, read(path, name)) for name in FIELDS}
+    fields: dict[str, NDArray[np.generic]] = {name: _checked(path, name, read(path, name)) for name in FIELDS}
     if len(fields["coeff"]) != len(fields["sol"]):
         raise IntegrityError(f"'{path.name}' has {len(fields['coeff'])} samples of 'coeff' and {len(fields['sol'])} of 'sol'")
     return fields

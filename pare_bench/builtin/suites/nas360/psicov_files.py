@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def _names(path: Path) -> list[str]:
     return names
 
 
-def _places(arrays: dict[str, NDArray[np.generic]]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def _places(arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Yield tracks ``[L 27]`` and maps ``[4 L L]`` of each protein, as views."""
     residue, pixel = 0, 0
     for length in arrays["lengths"].tolist():
