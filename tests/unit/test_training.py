@@ -1,55 +1,32 @@
-"""The training loop: schedule, accumulation, the best state, divergence, golden losses."""
+"""The training loop: batches, accumulation, the best state, divergence, memory, reading, golden losses."""
 
 from __future__ import annotations
 
-import itertools
 import math
+import os
+import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from regression import Regression, data, run
 from torch import nn
 
 from pare_bench.config import Budget, Recipe
+from pare_bench.context import predict
 from pare_bench.contracts.task import Split
+from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.errors import TrainingDivergedError
-from pare_bench.optimisation import build_optimiser, rate_factor
+from pare_bench.network import Batch
+from pare_bench.out_of_memory import BackOff
+from pare_bench.parts import nominal_rows
 from pare_bench.progress import Silent
-from pare_bench.training import LoopServices, Objective, train
-
-
-class Regression(Objective):
-    def __init__(self, dtype=torch.float32):
-        super().__init__()
-        torch.manual_seed(0)
-        self.linear = nn.Linear(3, 1).to(dtype)
-        self.seen: list[tuple[int, float]] = []
-
-    def forward(self, batch, progress):
-        self.seen.append((len(batch.inputs), progress))
-        inputs = batch.inputs.to(self.linear.weight.dtype)
-        return (self.linear(inputs).squeeze(-1) - batch.targets).square().mean()
-
-
-def data(count=20) -> Split:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(count, 3)).astype(np.float32)
-    return Split(inputs, (inputs @ np.array([1.0, -2.0, 0.5], np.float32)).astype(np.float32))
-
-
-def run(objective, recipe=None, budget=None, validate=None, **options):
-    services = LoopServices(("test", 0), Accelerator(cpu=True), Silent())
-    return train(
-        objective,
-        options.pop("split", data()),
-        recipe=recipe or Recipe(batch_size=8),
-        budget=budget or Budget(epochs=3),
-        services=services,
-        validate=validate or (lambda: 1.0),
-        metric="error",
-        **options,
-    )
+from pare_bench.training import LoopServices, train
 
 
 def test_every_example_once_per_epoch_and_progress_by_epoch():
@@ -104,25 +81,6 @@ def test_nan_loss_and_nan_score_are_divergence():
         run(Regression(), validate=lambda: math.inf)
 
 
-def test_rates_follow_warm_up_and_schedule():
-    recipe = Recipe(warmup=0.1, schedule="cosine")
-    factors = [rate_factor(recipe, step, 100) for step in range(100)]
-    assert factors[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
-    assert factors[10] == 1.0
-    assert factors[55] == pytest.approx(0.5)
-    assert all(later < earlier for earlier, later in itertools.pairwise(factors[10:]))
-    assert rate_factor(Recipe(warmup=0, schedule="linear"), 25, 100) == 0.75
-    assert rate_factor(Recipe(warmup=0, schedule="constant"), 99, 100) == 1.0
-
-
-@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])
-def test_optimisers_decay_matrices_only(name, kind):
-    module = nn.Linear(2, 3)
-    optimiser = build_optimiser(list(module.parameters()), Recipe(optimiser=name, weight_decay=0.3))
-    assert type(optimiser) is kind
-    assert [(group["weight_decay"], [p.ndim for p in group["params"]]) for group in optimiser.param_groups] == [(0.3, [2]), (0.0, [1])]
-
-
 def test_three_golden_steps_stay_as_they_are():
     """Written down once; a refactoring that moves these numbers has changed the training."""
     objective = Regression(torch.float64)
@@ -133,3 +91,193 @@ def test_three_golden_steps_stay_as_they_are():
 
 
 GOLDEN = [3.5461239082410496, 6.600006439001741, 0.7645360831184235]
+
+
+class Limited(Regression):
+    """Runs out of memory above ``limit`` examples, before or after part of the work is done."""
+
+    def __init__(self, limit, dtype=torch.float64):
+        super().__init__(dtype)
+        self.limit = limit
+
+    def forward(self, batch, progress):
+        noise = nominal_rows(len(batch.inputs), lambda examples: torch.randn(examples, 3, dtype=torch.float64))
+        loss = super().forward(Batch(batch.inputs + noise, batch.targets, {}), progress)
+        if len(batch.inputs) > self.limit:
+            loss.backward()
+            raise torch.OutOfMemoryError("out of memory")
+        return loss
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize(
+    "recipe", [Recipe(batch_size=8), Recipe(batch_size=4, accumulation=3), Recipe(batch_size=8, accumulate="released", accumulation=2)]
+)
+def test_running_out_of_memory_changes_nothing_but_the_parts(recipe):
+    free, notes = Limited(100), Notes()
+    expected = run(free, recipe)
+    tight = Limited(3)
+    services = LoopServices(("test", 0), Accelerator(cpu=True), notes)
+    found = train(tight, data(), recipe=recipe, budget=Budget(epochs=3), services=services, validate=lambda: 1.0, metric="error")
+    assert [point.train_loss for point in found.curve] == pytest.approx([point.train_loss for point in expected.curve], rel=1e-9)
+    torch.testing.assert_close(tight.linear.weight, free.linear.weight, rtol=1e-9, atol=1e-9)
+    parts = 4 if recipe.batch_size == 8 else 2
+    assert (found.parts, expected.parts) == (parts, 1)
+    assert services.back_off.parts == parts
+    assert len(notes.texts) == {4: 2, 2: 1}[parts]
+    assert notes.texts[0] == f"out of memory: micro-batches of {recipe.batch_size} now go through in 2 parts, same result"
+
+
+def test_one_example_that_does_not_fit_is_an_error():
+    with pytest.raises(torch.OutOfMemoryError):
+        run(Limited(0))
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory():
+    class Broken(Regression):
+        def forward(self, batch, progress):
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run(Broken())
+
+
+def test_evaluation_backs_off_too():
+    class Rows(nn.Module):
+        def forward(self, inputs):
+            if len(inputs) > 20:
+                raise torch.OutOfMemoryError("out of memory")
+            return inputs * 2
+
+    inputs = np.arange(100, dtype=np.float32).reshape(100, 1, 1)
+    back_off = BackOff()
+    assert np.array_equal(predict(Rows(), inputs, Accelerator(cpu=True), back_off), inputs * 2)
+    assert back_off == BackOff(1, 4)
+
+
+def lazily(split, seconds=0.0):
+    asked = []
+
+    def read(indices):
+        asked.append(len(indices))
+        time.sleep(seconds)
+        return split.inputs[indices]
+
+    return Split(LazyExamples(split.inputs.shape, np.float32, read), split.targets), asked
+
+
+def test_lazy_examples_train_like_examples_in_memory():
+    held, lazy = Regression(), Regression()
+    split, asked = lazily(data())
+    run(held)
+    run(lazy, split=split)
+    assert torch.equal(held.linear.weight, lazy.linear.weight)
+    assert asked == [8, 8, 4] * 3
+
+
+def test_reading_and_computing_overlap():
+    """Ten batches that take 40 ms to read and 40 ms to compute take little more than 400 ms together."""
+
+    class Slow(Regression):
+        def forward(self, batch, progress):
+            time.sleep(0.04)
+            return super().forward(batch, progress)
+
+    split, _ = lazily(data(80), 0.04)
+    began = time.perf_counter()
+    run(Slow(), split=split, budget=Budget(epochs=1))
+    assert time.perf_counter() - began < 0.65
+
+
+def test_augmentation_draws_in_order_whoever_reads():
+    def augment(split, rng):
+        return Split(split.inputs + rng.normal(size=split.inputs.shape).astype(np.float32), split.targets)
+
+    held, lazy = Regression(), Regression()
+    run(held, augment=augment)
+    run(lazy, split=lazily(data())[0], augment=augment)
+    assert torch.equal(held.linear.weight, lazy.linear.weight)
+
+
+def test_an_error_of_the_reader_arrives_and_no_thread_is_left():
+    def read(indices):
+        raise OSError("disk is gone")
+
+    threads = threading.active_count()
+    with pytest.raises(OSError, match="disk is gone"):
+        run(Regression(), split=Split(LazyExamples((20, 3), np.float32, read), np.zeros(20, np.float32)))
+    run(Regression(), split=lazily(data())[0], budget=Budget(epochs=3, max_steps=1))
+    assert threading.active_count() == threads
+
+
+@pytest.mark.slow
+def test_twenty_gigabytes_train_in_one():
+    code = """
+import resource
+import numpy as np
+from accelerate import Accelerator
+from torch import nn
+from pare_bench.config import Budget, Recipe
+from pare_bench.contracts.task import Split
+from pare_bench.datasets.lazy import LazyExamples
+from pare_bench.progress import Silent
+from pare_bench.training import LoopServices, Objective, train
+
+class Mean(Objective):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(57, 1)
+    def forward(self, batch, progress):
+        return (self.linear(batch.inputs.mean((2, 3))).squeeze(1) - batch.targets).square().mean()
+
+shape = (400, 57, 512, 512)
+assert 4 * np.prod(shape) > 20e9
+split = Split(LazyExamples(shape, np.float32, lambda indices: np.full((len(indices), *shape[1:]), 0.5, np.float32)), np.zeros(400, np.float32))
+history = train(Mean(), split, recipe=Recipe(batch_size=1, accumulation=2), budget=Budget(epochs=1, max_steps=3),
+    services=LoopServices(("test",), Accelerator(cpu=True), Silent()), validate=lambda: 1.0, metric="error")
+print(history.steps, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}).stdout
+    steps, megabytes = map(int, out.split())
+    assert steps == 3
+    assert megabytes < 1024, "the whole process, libraries included"
+
+
+@pytest.fixture
+def half_precision():
+    """An accelerator for bfloat16; accelerate's state is process-wide."""
+    for after in (False, True):
+        AcceleratorState._reset_state()
+        PartialState._reset_state()
+        if not after:
+            yield Accelerator(cpu=True, mixed_precision="bf16")
+
+
+def test_bfloat16_trains_close_to_single_precision_and_predicts_single_precision(half_precision):
+    dtypes = []
+
+    class Watched(Regression):
+        def forward(self, batch, progress):
+            dtypes.append(self.linear(batch.inputs).dtype)
+            return super().forward(batch, progress)
+
+    half, plain = Watched(), Regression()
+    services = LoopServices(("test", 0), half_precision, Silent())
+    train(half, data(), recipe=Recipe(batch_size=8), budget=Budget(epochs=3), services=services, validate=lambda: 1.0, metric="error")
+    assert set(dtypes) == {torch.bfloat16}
+    assert half.linear.weight.dtype == torch.float32
+    outputs = predict(half.linear, data().inputs, half_precision)
+    assert outputs.dtype == np.float32
+    exact = half.linear(torch.from_numpy(data().inputs)).detach().numpy()
+    assert not np.array_equal(outputs, exact)
+    np.testing.assert_allclose(outputs, exact, atol=0.02)
+    AcceleratorState._reset_state()
+    run(plain, Recipe(batch_size=8))
+    torch.testing.assert_close(half.linear.weight, plain.linear.weight, rtol=0.02, atol=0.02)
