@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from pare_bench.checkpoint import CheckpointFolder
 from pare_bench.config import SLOTS, RunConfig
 from pare_bench.contracts.backbone import Backbone
+from pare_bench.contracts.embedder import Embedder
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Examples, Field, PairMap, Split, Splits
 from pare_bench.distributed import Processes
-from pare_bench.heads import OutputScale, build_head, build_masked_image_head
+from pare_bench.heads import OutputScale, build_head, build_released_head
 from pare_bench.network import TransferNetwork, to_batch
 from pare_bench.out_of_memory import BackOff, is_out_of_memory, release
 from pare_bench.parts import cuts
@@ -84,7 +85,7 @@ class Context:
             backbone.reinitialise()
         self.seed("embedder and head")
         embedder = self.build("embedder", inputs=data.inputs, backbone=backbone)
-        head, scale = self._build_head(data, backbone)
+        head, scale = self._build_head(data, backbone, embedder)
         network = TransferNetwork(embedder, backbone, head, scale).to(self.device)
         restrict(network.backbone, self.config.recipe.trained)
         if self.config.compile:
@@ -92,12 +93,14 @@ class Context:
                 part.compile()
         return network
 
-    def _build_head(self, data: TrainData, backbone: Backbone) -> tuple[nn.Module, nn.Module]:
+    def _build_head(self, data: TrainData, backbone: Backbone, embedder: Embedder) -> tuple[nn.Module, nn.Module]:
+        # A sequence body gives each token one feature: its places are the embedder's.
+        places = embedder.grid if backbone.out_grid is None else backbone.out_grid
         if self.config.dense_head == "masked_image" and isinstance(data.target, Field | PairMap):
-            head = build_masked_image_head(data.target, backbone.feats, backbone.out_grid, backbone.grid[0] * backbone.patch_size)
+            head = build_released_head(data.target, backbone.feats, places, backbone.grid[0] * backbone.patch_size)
             # As released: fields are decoded from units of the training set, distances are predicted as they are.
             return head, nn.Identity() if isinstance(data.target, PairMap) else OutputScale(data.target, data.train)
-        return build_head(data.target, backbone.feats, backbone.out_grid), OutputScale(data.target, data.train)
+        return build_head(data.target, backbone.feats, places), OutputScale(data.target, data.train)
 
     def fit(self, objective: Objective, network: nn.Module, data: TrainData, *, stage: str = "train") -> History:
         """Train ``objective`` on the training split; validation scores ``network`` with the task's primary metric."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
 from pare_bench.datasets.moments import clipped_moments, pointwise_moments
 from pare_bench.errors import UsageError
+from pare_bench.line_heads import LineHead, PooledFeaturesHead
 
 
 class PooledHead(nn.Module):
@@ -28,22 +29,23 @@ class PooledHead(nn.Module):
 
 
 class DenseHead(nn.Module):
-    """A value per pixel: each place predicts its own square of pixels, two small convolutions smooth the seams, then bilinear resizing.
+    """Values per pixel: each place predicts its own square of pixels, two small convolutions smooth the seams, then bilinear resizing.
 
-    ``hidden`` channels are kept per pixel. Sub-pixel arrangement after Shi et al., CVPR 2016.
+    ``hidden`` features are kept per pixel, more where the target has more than two channels. Sub-pixel arrangement after Shi et al., CVPR 2016.
     """
 
-    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], hidden: int = 4) -> None:
+    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], hidden: int = 4, channels: int = 1) -> None:
         super().__init__()
+        hidden = max(hidden, 2 * channels)
         self.out_grid = out_grid
         self.size = size
         factor = max(math.ceil(side / count) for side, count in zip(size, out_grid, strict=True))
         self.spread = nn.Linear(feats, hidden * factor * factor)
         self.factor = factor
-        self.refine = nn.Sequential(nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, 1, 3, padding=1))
+        self.refine = nn.Sequential(nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, channels, 3, padding=1))
 
-    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch height width"]:
-        """Return one value per pixel of ``size``."""
+    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch *channels height width"]:
+        """Return the values of each pixel of ``size``, without a channel axis where there is one channel."""
         maps = self.spread(features).transpose(1, 2).unflatten(2, self.out_grid)
         pixels = self.refine(F.pixel_shuffle(maps, self.factor))
         if pixels.shape[-2:] != self.size:
@@ -64,44 +66,54 @@ class MaskedImageHead(nn.Module):
     """The released dense head: the decoder of masked-image modelling (Xie et al., SimMIM, CVPR 2022), here as everywhere from random weights.
 
     A 1 x 1 convolution gives each place the three channels of its ``stride`` x ``stride`` pixels; their mean is averaged (where ``size`` is
-    smaller) or repeated (where it is larger) to ``size`` by adaptive pooling. Nothing else is trained for the task.
+    smaller) or repeated (where it is larger) to ``size`` by adaptive pooling. Nothing else is trained for the task. Several channels of a
+    target are averages of the three, too: four of them always obey o0 - 2 o1 + 2 o2 - o3 = 0.
     """
 
-    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], stride: int) -> None:
+    def __init__(self, feats: int, out_grid: tuple[int, int], size: tuple[int, int], stride: int, channels: int = 1) -> None:
         super().__init__()
         self.out_grid = out_grid
         self.stride = stride
         self.decode = nn.Conv2d(feats, 3 * stride * stride, 1)
+        self.channels = channels
         self.pool = nn.AdaptiveAvgPool2d(size)
 
-    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch height width"]:
-        """Return one value per pixel of ``size``."""
-        maps = self.decode(features.transpose(1, 2).unflatten(2, self.out_grid))
-        return self.pool(F.pixel_shuffle(maps, self.stride).mean(1))
+    def forward(self, features: Float[Tensor, "batch places feats"]) -> Float[Tensor, "batch *channels height width"]:
+        """Return the values of each pixel of ``size``, without a channel axis where there is one channel."""
+        maps = F.pixel_shuffle(self.decode(features.transpose(1, 2).unflatten(2, self.out_grid)), self.stride)
+        if self.channels == 1:
+            return self.pool(maps.mean(1))
+        spread = F.adaptive_avg_pool1d(maps.flatten(2).transpose(1, 2), self.channels)
+        return self.pool(spread.transpose(1, 2).unflatten(2, maps.shape[-2:]))
 
 
-def build_masked_image_head(target: Field | PairMap, feats: int, out_grid: tuple[int, ...] | None, image_side: int) -> nn.Module:
-    """Return the released dense head on a body that took square images of ``image_side`` pixels.
+def build_released_head(target: Field | PairMap, feats: int, out_grid: tuple[int, ...] | None, image_side: int) -> nn.Module:
+    """Return the released dense head: of sequences for 1-D fields, else on a body that took square images of ``image_side`` pixels.
 
     Raises:
-        UsageError: the body's features do not lie on a 2-D grid.
+        UsageError: the body's features do not lie on a grid of as many axes as the target's.
     """
+    if isinstance(target, Field) and len(target.grid) == 1 and out_grid is not None and len(out_grid) == 1:
+        return PooledFeaturesHead(out_grid[0], target.grid[0], target.channels)
     rows, columns = _two_sides(out_grid)
     size = (target.size, target.size) if isinstance(target, PairMap) else _two_sides(target.grid)
-    return MaskedImageHead(feats, (rows, columns), size, math.ceil(image_side / rows))
+    channels = 1 if isinstance(target, PairMap) else target.channels
+    return MaskedImageHead(feats, (rows, columns), size, math.ceil(image_side / rows), channels)
 
 
 def build_head(target: Target, feats: int, out_grid: tuple[int, ...] | None) -> nn.Module:
-    """Return the head for a target on a body with ``feats`` features at ``out_grid`` places.
+    """Return the head for a target on a body with ``feats`` features at ``out_grid`` places: ``(tokens,)`` for a sequence.
 
     Raises:
-        UsageError: a dense target needs a body whose features lie on a 2-D grid.
+        UsageError: the features of the body do not lie on a grid of as many axes as the target's.
     """
     match target:
         case Classes(num=num) | Labels(num=num):
             return PooledHead(feats, num)
-        case Field(grid=grid):
-            return DenseHead(feats, _two_sides(out_grid), _two_sides(grid))
+        case Field(grid=(length,), channels=channels) if out_grid is not None and len(out_grid) == 1:
+            return LineHead(feats, out_grid[0], length, channels=channels)
+        case Field(grid=grid, channels=channels):
+            return DenseHead(feats, _two_sides(out_grid), _two_sides(grid), channels=channels)
         case PairMap(size=size):
             return SymmetricDenseHead(feats, _two_sides(out_grid), (size, size))
     raise TypeError(f"no head for target {target!r}")

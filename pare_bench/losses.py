@@ -1,7 +1,7 @@
 """Training losses, one for each kind of target; all are means over the batch.
 
 ``outputs`` are raw network outputs after :class:`pare_bench.heads.OutputScale`, in the units of the targets (logits for classes, labels and masks).
-``weight`` [batch height width] in [0, 1], for dense targets only, says how much each place counts.
+``weight`` [batch *grid] in [0, 1], for dense targets only, says how much each place counts.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ def target_loss(target: Target) -> Loss:
             return lambda outputs, targets, extras, weight: F.binary_cross_entropy_with_logits(  # noqa: ARG005
                 outputs, targets, pos_weight=torch.tensor(positive_weight, device=outputs.device)
             )
-        case Field(values="real"):
+        case Field(values="real", channels=1):
             return relative_l2_loss
+        case Field(values="real"):
+            return channelwise_relative_l2_loss
         case Field():
             return masked_bce_loss
         case PairMap(clip=clip):
@@ -42,10 +44,10 @@ def _cross_entropy(outputs: Tensor, targets: Tensor, extras: Mapping[str, Tensor
 
 
 def relative_l2_loss(
-    outputs: Float[Tensor, "batch height width"],
-    targets: Float[Tensor, "batch height width"],
+    outputs: Float[Tensor, "batch ..."],
+    targets: Float[Tensor, "batch ..."],
     extras: Mapping[str, Tensor],  # noqa: ARG001
-    weight: Float[Tensor, "batch height width"] | None,
+    weight: Float[Tensor, "batch ..."] | None,
 ) -> Float[Tensor, ""]:
     """Mean over examples of ||w (u_hat - u)|| / ||w u|| (Li et al., FNO, ICLR 2021); an example with no counted place contributes 0."""
     if weight is not None:
@@ -54,6 +56,18 @@ def relative_l2_loss(
     error = (outputs - targets).flatten(1).square().sum(1).clamp_min(1e-20).sqrt()
     norm = targets.flatten(1).square().sum(1).sqrt()
     return torch.where(norm > 0, error / norm.clamp_min(1e-10), torch.zeros_like(norm)).mean()
+
+
+def channelwise_relative_l2_loss(
+    outputs: Float[Tensor, "batch channels *grid"],
+    targets: Float[Tensor, "batch channels *grid"],
+    extras: Mapping[str, Tensor],
+    weight: Float[Tensor, "batch ..."] | None,
+) -> Float[Tensor, ""]:
+    """Mean over examples and channels of the relative L2 error: quantities of different units count alike."""
+    if weight is not None:
+        weight = weight.repeat_interleave(outputs.shape[1], 0)
+    return relative_l2_loss(outputs.flatten(0, 1), targets.flatten(0, 1), extras, weight)
 
 
 def masked_bce_loss(

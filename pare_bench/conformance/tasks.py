@@ -129,17 +129,17 @@ def _promised_targets(target: Target, count: int) -> tuple[type[np.generic], tup
             return np.int64, (count,), 0.0, num - 1.0
         case Labels(num=num):
             return np.float32, (count, num), 0.0, 1.0
-        case Field(grid=grid, values="mask"):
-            return np.float32, (count, *grid), 0.0, 1.0
-        case Field(grid=grid):
-            return np.float32, (count, *grid), -np.inf, np.inf
+        case Field(shape=shape, values="mask"):
+            return np.float32, (count, *shape), 0.0, 1.0
+        case Field(shape=shape):
+            return np.float32, (count, *shape), -np.inf, np.inf
         case PairMap(size=size):
             return np.float32, (count, size, size), 0.0, np.inf
     raise TypeError(f"{target!r} is not a kind of target")
 
 
 def _targets(task: Task, split: Split, where: str) -> Iterator[str]:
-    targets = split.targets
+    targets = np.asarray(split.targets)
     kind, shape, low, high = _promised_targets(task.target, len(split))
     if targets.dtype != kind or targets.shape != shape:
         yield f"targets are {targets.dtype} {targets.shape}, promised are {np.dtype(kind)} {shape} {where}"

@@ -49,14 +49,23 @@ class Labels:
 
 @dataclass(frozen=True)
 class Field:
-    """A value per place of ``grid``: targets float32 ``[n height width]``; outputs ``[n height width]``.
+    """Values per place of a 1-D or 2-D ``grid``: targets float32 ``[n *grid]`` (``[n channels *grid]`` for several), outputs of the same shape.
 
-    ``values`` is ``"real"`` (regression, relative L2 loss) or ``"mask"`` (binary; outputs are logits; ``extras["ignore"]`` marks pixels that
-    count neither in the loss nor in the metric).
+    ``values`` is ``"real"`` (regression, relative L2 loss, the mean over channels where there are several) or ``"mask"`` (binary; outputs are
+    logits; ``extras["ignore"]`` marks pixels that count neither in the loss nor in the metric).
+    ``persistence`` gives for each channel (input channel, scale, offset): the input channel times scale plus offset is what the target was at
+    time 0, and so what a predictor says that changes nothing. Empty where there is no such thing.
     """
 
     grid: tuple[int, ...]
     values: Literal["real", "mask"] = "real"
+    channels: int = 1
+    persistence: tuple[tuple[int, float, float], ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one target."""
+        return self.grid if self.channels == 1 else (self.channels, *self.grid)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 
 from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split
 from pare_bench.errors import UsageError
-from pare_bench.heads import DenseHead, MaskedImageHead, OutputScale, PooledHead, SymmetricDenseHead, build_head, build_masked_image_head
+from pare_bench.heads import DenseHead, MaskedImageHead, OutputScale, PooledHead, SymmetricDenseHead, build_head, build_released_head
 from pare_bench.losses import target_loss
 
 
@@ -186,9 +186,62 @@ def test_masked_image_head_is_the_mean_of_three_decoded_channels_pooled_to_the_t
 
 
 def test_masked_image_head_repeats_pixels_of_a_larger_target():
-    head = build_masked_image_head(PairMap(size=16), 6, (2, 2), image_side=8)
+    head = build_released_head(PairMap(size=16), 6, (2, 2), image_side=8)
     output = head(torch.randn(1, 4, 6))
     assert output.shape == (1, 16, 16)
     assert torch.equal(output[:, ::2, ::2], output[:, 1::2, 1::2])
     with pytest.raises(UsageError, match="2-D grid"):
-        build_masked_image_head(PairMap(size=16), 6, None, image_side=8)
+        build_released_head(PairMap(size=16), 6, None, image_side=8)
+
+
+@pytest.mark.parametrize(
+    ("target", "places", "shape"),
+    [
+        (Field((9, 12), channels=4), (2, 3), (2, 4, 9, 12)),
+        (Field((50,)), (7,), (2, 50)),
+        (Field((50,), channels=3), (7,), (2, 3, 50)),
+    ],
+)
+def test_fields_of_several_channels_and_of_one_axis(target, places, shape):
+    features = torch.randn(2, int(np.prod(places)), 6)
+    assert build_head(target, 6, places)(features).shape == shape == (2, *target.shape)
+    assert build_released_head(target, 6, places, image_side=8)(features).shape == shape
+
+
+def test_a_stretch_of_a_line_comes_from_its_own_token():
+    """A token beyond a convolution's reach does not move a place; what lies beyond the end is cut off."""
+    torch.manual_seed(0)
+    head = build_head(Field((38,)), 6, (4,))
+    features = torch.randn(1, 4, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(head(features)[0, 15], features)
+    assert [bool(token.any()) for token in gradient[0]] == [False, True, False, False]
+    (gradient,) = torch.autograd.grad(head(features)[0, 37], features)
+    assert [bool(token.any()) for token in gradient[0]] == [False, False, False, True]
+
+
+def test_released_line_head_averages_features():
+    features = torch.arange(24.0).reshape(1, 3, 8)
+    out = build_released_head(Field((6,)), 8, (3,), image_side=1)(features)
+    torch.testing.assert_close(out, torch.tensor([[1.5, 5.5, 9.5, 13.5, 17.5, 21.5]]))
+
+
+def test_released_head_cannot_hold_four_independent_fields():
+    """Four channels averaged from three obey o0 - 2 o1 + 2 o2 - o3 = 0."""
+    torch.manual_seed(0)
+    out = build_released_head(Field((8, 8), channels=4), 6, (2, 2), image_side=8)(torch.randn(3, 4, 6))
+    torch.testing.assert_close(out[:, 0] - 2 * out[:, 1] + 2 * out[:, 2] - out[:, 3], torch.zeros(3, 8, 8), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("grid", [(5,), (3, 4)])
+def test_channels_of_different_units_count_alike(grid):
+    torch.manual_seed(0)
+    outputs, targets = torch.randn(2, 3, 2, *grid)
+    outputs, targets = outputs.transpose(0, 1), targets.transpose(0, 1)
+    scale = torch.tensor([1.0, 1e4, 1e-3]).reshape(3, *[1] * len(grid))
+    weight = (torch.rand(2, *grid) > 0.3).float()
+    loss = target_loss(Field(grid, channels=3))
+    for counted in (None, weight):
+        w = torch.ones(2, *grid) if counted is None else counted
+        pairs = [(outputs[row, channel] * w[row], targets[row, channel] * w[row]) for row in range(2) for channel in range(3)]
+        expected = np.mean([float((o - t).norm() / t.norm()) for o, t in pairs])
+        assert loss(outputs * scale, targets * scale, {}, counted).item() == pytest.approx(expected, rel=1e-5)

@@ -75,14 +75,16 @@ class Pare(Method):
     def fit(self, data: TrainData, context: Context) -> Predictor:
         """Fine-tune embedder, backbone and head; gate and source head are trained along and dropped."""
         network = context.build_network(data)
+        sequence = len(data.inputs.grid) == 1
         dense = isinstance(data.target, FieldTarget | PairMap)
-        kind = "dense" if dense else ("image" if len(data.inputs.grid) == 2 else "sequence")
+        kind = "sequence" if sequence else "dense" if dense else "image"
         weight = AUXILIARY_WEIGHT[kind] if self.params.auxiliary_weight is None else self.params.auxiliary_weight
         source = Source.load(context, shuffled=self.params.source_labels == "shuffled", noise=self.params.source_content == "noise")
         context.seed("gate and source head")
         selector: Selector = context.build("selector", dim=network.backbone.dim)
         source_losses: dict[str, type[SourceLoss]] = {"patches": PatchSourceLoss, "whole": WholeMapSourceLoss}
-        source_loss = source_losses[self.params.dense_source] if dense else ClassSourceLoss
+        # Sequences have no foreground: their source is scored by class, whatever the target.
+        source_loss = ClassSourceLoss if not dense else LineSourceLoss if sequence else source_losses[self.params.dense_source]
         objective = PareObjective(
             network,
             data.target,
@@ -169,6 +171,16 @@ class ClassSourceLoss(SourceLoss):
         return F.cross_entropy(self.head(features), source.labels)
 
 
+class LineSourceLoss(ClassSourceLoss):
+    """Dense targets of sequences: the source head tells classes, and the target counts under its own tokens only."""
+
+    def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor:
+        """Return 1 at places under target tokens, 0 under source tokens."""
+        kept = (~mixed.from_source).float()
+        length = batch.targets.shape[-1]
+        return kept.repeat_interleave(-(-length // kept.shape[1]), 1)[:, :length]
+
+
 class PatchSourceLoss(SourceLoss):
     """Dense targets, corrected: a separate head tells the foreground share of each replaced patch; the mask moves with its patches.
 
@@ -205,7 +217,7 @@ class WholeMapSourceLoss(SourceLoss):
         self._head = (network.head,)
 
     def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
-        """Return the binary cross-entropy over the whole map."""
+        """Return the binary cross-entropy over the whole map (each, where the target has several)."""
         logits = self._head[0](features)
         return F.binary_cross_entropy_with_logits(
             logits, F.interpolate(source.masks().unsqueeze(1).float(), logits.shape[-2:], mode="nearest").squeeze(1)
