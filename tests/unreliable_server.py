@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not with_body:
             return
-        if "breaks off" in behaviour:
+        if "breaks off" in behaviour or "half" in behaviour:
             rest = rest[: max(len(rest) // 2, 1)]
         if "breaks off once" in behaviour:
             self.server.behaviour[self.path] = behaviour.replace("breaks off once", "")

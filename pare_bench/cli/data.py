@@ -27,6 +27,7 @@ data_app = typer.Typer(
 
 TasksArgument = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks: pare-bench list task; all when left out.")]
 SuiteOption = Annotated[str | None, typer.Option("--suite", "-s", help="All tasks of this suite.")]
+UnpackOption = Annotated[bool, typer.Option("--unpack/--no-unpack", help="Unpack archives whose content a task reads.")]
 MirrorOption = Annotated[
     list[str] | None, typer.Option("--mirror", metavar="URL", help="A folder laid out like the data folder, tried first (repeatable).")
 ]
@@ -69,11 +70,11 @@ def fetch_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before large downloads.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Open no connection: say what is missing. Also PARE_BENCH_OFFLINE=1.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without an answer after which a server is given up.")] = 30.0,
-    unpacking: Annotated[bool, typer.Option("--unpack/--no-unpack", help="Unpack archives whose content a task reads.")] = True,
+    unpacking: UnpackOption = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show files, sizes and addresses, and stop.")] = False,
 ) -> int:
     """Download the published files: mirrors in turn, resumed, checked, unpacked safely."""
-    from pare_bench.datasets.fetch import check_room, is_offline, remote_size, unpack_present, wanted_files
+    from pare_bench.datasets.fetch import check_room, is_offline, remote_sizes, wanted_files
     from pare_bench.datasets.official import data_root
 
     if not tasks and not suite:
@@ -82,8 +83,7 @@ def fetch_command(
     wanted = []
     for task, declared in _declarations(tasks, suite).items():
         if unpacking:
-            for archive in unpack_present(root, task, declared):
-                output.note(f"{task}: unpacked '{archive.name}'")
+            _unpack(root, task, declared)
         wanted += wanted_files(root, task, declared, mirrors=mirror or (), everything=everything)
     if not wanted:
         output.note(f"nothing to fetch: all files are in '{root}'")
@@ -91,7 +91,7 @@ def fetch_command(
     if is_offline(offline):
         names = ", ".join(file.name for file in wanted)
         raise DataMissingError(f"offline, and not there: {names}", hint=f"put them below '{root}' (see docs/data.md), or pare-bench data import FILE")
-    sizes = [remote_size(file, timeout) if file.urls else None for file in wanted]
+    sizes = remote_sizes(wanted, timeout)
     for file, size in zip(wanted, sizes, strict=True):
         addresses = ", ".join(file.urls) or "nowhere: to be put there by hand"
         output.note(f"{file.name}: {_bytes(size) if size is not None else 'size unknown'}, from {addresses}")
@@ -103,6 +103,13 @@ def fetch_command(
         raise typer.Abort
     check_room(root, total)
     return _fetch_all(root, wanted, timeout, unpacking)
+
+
+def _unpack(root: Path, task: str, declared: Sequence[OfficialFile]) -> None:
+    from pare_bench.datasets.fetch import unpack_present
+
+    for archive in unpack_present(root, task, declared):
+        output.note(f"{task}: unpacked '{archive.name}'")
 
 
 def _fetch_all(root: Path, wanted: list[Wanted], timeout: float, unpacking: bool) -> int:
@@ -183,8 +190,9 @@ def export_command(
 def import_command(
     file: Annotated[Path, typer.Argument(help="The tar file that pare-bench data export wrote.")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace files that are there with another content.")] = False,
+    unpacking: UnpackOption = True,
 ) -> None:
-    """Put the files of an exported tar file in place, after checking every path and digest."""
+    """Put the files of an exported tar file in place, after checking every path and digest, and unpack archives."""
     from pare_bench.cli.download import download_display
     from pare_bench.datasets.bundle import import_files
     from pare_bench.datasets.official import data_root
@@ -193,6 +201,10 @@ def import_command(
     with download_display() as display:
         entries = import_files(root, file, display, replace=replace)
     output.note(f"{len(entries)} files, {_bytes(sum(entry.size for entry in entries.values()))} -> {root}")
+    if unpacking:
+        for task, declared in _declarations(None, None).items():
+            arrived = [each for each in declared if not {f"{task}/{each.path}", each.path}.isdisjoint(entries)]
+            _unpack(root, task, arrived)
 
 
 @data_app.command("generate")

@@ -21,13 +21,29 @@ _LONGEST_INDEX = 256 << 20
 
 
 def files_of(root: Path, task: str, declared: Sequence[OfficialFile]) -> list[str]:
-    """Return the paths below ``root`` of everything in a task's folder and of its declared files in the flat layout, sorted."""
-    found = {path.relative_to(root).as_posix() for path in (root / task).rglob("*") if path.is_file() and not _is_ours(path)}
-    found |= {file.path for file in declared if (root / file.path).is_file() and f"{task}/{file.path}" not in found}
-    for member in (member for file in declared for member in file.members if not (root / task / member).exists()):
-        place = root / member
-        found |= {path.relative_to(root).as_posix() for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file()}
+    """Return the paths below ``root`` of everything in a task's folder and of its declared files in the flat layout, sorted.
+
+    What an archive that is there unpacks to is left out: it is unpacked again where it arrives.
+    """
+    found: set[str] = set()
+    again: list[Path] = []
+    for file in declared:
+        place = next((place for place in (root / task / file.path, root / file.path) if place.is_file()), None)
+        members = [folder / member for member in file.members for folder in (root / task, root)]
+        if place is not None:
+            found.add(place.relative_to(root).as_posix())
+            again += members
+        else:
+            found |= {path.relative_to(root).as_posix() for member in members for path in _files_below(member)}
+    found |= {path.relative_to(root).as_posix() for path in _files_below(root / task) if not any(path.is_relative_to(member) for member in again)}
     return sorted(name for name in found if is_inside(name))
+
+
+def _files_below(place: Path) -> Iterator[Path]:
+    """Yield ``place`` if it is a file, or the files below it that are not being written."""
+    for path in place.rglob("*") if place.is_dir() else [place]:
+        if path.is_file() and not any(part.startswith(".incoming.") for part in path.parts):
+            yield path
 
 
 def export_files(root: Path, names: Iterable[str], target: Path, progress: Progress) -> Mapping[str, IndexEntry]:
@@ -161,10 +177,6 @@ def _refuse_changes(root: Path, entries: Mapping[str, IndexEntry]) -> None:
         place = root / name
         if place.exists() and (not place.is_file() or file_digests(place)["sha256"] != entry.sha256):
             raise UsageError(f"'{place}' is there already with another content", hint="pare-bench data import FILE --replace")
-
-
-def _is_ours(path: Path) -> bool:
-    return any(part.startswith(".incoming.") for part in path.parts)
 
 
 def _damaged(source: Path, why: str) -> IntegrityError:

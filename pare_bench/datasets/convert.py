@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import glob
 import hashlib
 import json
 import shutil
@@ -60,6 +62,11 @@ def converted(
     return arrays
 
 
+@functools.cache
+def _code(module: str) -> str:
+    return code_digest(with_imports([module, "pare_bench.datasets.unpickle"]))
+
+
 def _read(folder: Path) -> dict[str, NDArray[Any]] | None:
     """Return the arrays of a sound copy, else None."""
     try:
@@ -75,6 +82,8 @@ def _make(folder: Path, task: str, sources: Sequence[Path], converter: str, fact
     # Imported here: only this function starts processes, and readers of sound copies need not load it.
     from pare_bench.datasets.sandbox import convert_apart
 
+    for left_over in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        shutil.rmtree(left_over, ignore_errors=True)  # of a process that was killed: nobody else is here while we hold the lock
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         failure = convert_apart(converter, sources, temporary / _DATA, memory_mb=memory_mb, seconds=seconds)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, urlsplit
 
 from filelock import FileLock
 
@@ -90,20 +91,35 @@ def wanted_files(root: Path, task: str, declared: Sequence[OfficialFile], *, mir
     if not chosen and not any(is_present(root, task, file) for file in declared):
         chosen = [file for file in declared if file.urls][:1] or list(declared[:1])
     missing = [file for file in chosen if not is_present(root, task, file)]
-    return [Wanted(task, file, (*(f"{mirror.rstrip('/')}/{task}/{file.path}" for mirror in mirrors), *file.urls)) for file in missing]
+    return [Wanted(task, file, (*(f"{mirror.rstrip('/')}/{task}/{quote(file.path)}" for mirror in mirrors), *file.urls)) for file in missing]
 
 
-def remote_size(wanted: Wanted, timeout: float = 30.0) -> int | None:
-    """Return the size in bytes: as declared, or what the first server that answers says; None where nobody knows."""
-    if wanted.file.size is not None:
-        return wanted.file.size
+def remote_sizes(wanted: Sequence[Wanted], timeout: float = 30.0) -> list[int | None]:
+    """Return the sizes in bytes: as declared, or what the first server that answers says; None where nobody knows.
+
+    A server that cannot be reached is asked once, not once for each file.
+    """
+    silent: set[str] = set()
+    return [each.file.size if each.file.size is not None else _remote_size(each.urls, timeout, silent) for each in wanted]
+
+
+def _remote_size(urls: Sequence[str], timeout: float, silent: set[str]) -> int | None:
     import requests
 
-    for url in wanted.urls:
-        with suppress(requests.RequestException, ValueError):
-            answer = requests.head(url, timeout=timeout, allow_redirects=True, headers=_headers())
+    for url in urls:
+        server = urlsplit(url).netloc
+        if server in silent or not url.startswith(("http://", "https://")):
+            continue
+        try:
+            answer = requests.head(url, timeout=_patience(timeout), allow_redirects=True, headers=_headers())
+        except (requests.ConnectionError, requests.Timeout):
+            silent.add(server)
+        except requests.RequestException:
+            continue
+        else:
+            length = answer.headers.get("Content-Length", "")
             if answer.status_code == 200 and not answer.headers.get("Content-Type", "").startswith("text/html"):
-                return int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+                return int(length) if length.isdigit() else None
     return None
 
 
@@ -235,7 +251,7 @@ class ResumingDownloader:
         else:
             have = 0
         try:
-            with requests.get(url, headers=headers, stream=True, timeout=self._timeout) as answer:
+            with requests.get(url, headers=headers, stream=True, timeout=_patience(self._timeout)) as answer:
                 if answer.status_code == 416 and have:
                     self._ends_here(url, part, have, notes.get("total"))
                     return
@@ -326,7 +342,7 @@ class ResumingDownloader:
 
         with (
             suppress(requests.RequestException),
-            requests.get(url, headers=_headers() | {"Range": f"bytes={size}-"}, stream=True, timeout=self._timeout) as answer,
+            requests.get(url, headers=_headers() | {"Range": f"bytes={size}-"}, stream=True, timeout=_patience(self._timeout)) as answer,
         ):
             if answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
                 return f"goes on after the {size} bytes that the server announced"
@@ -374,6 +390,11 @@ def _known_hash(file: OfficialFile) -> str | None:
 def _headers() -> dict[str, str]:
     # Without a content encoding lengths and ranges are those of the file.
     return {"Accept-Encoding": "identity", "User-Agent": f"pare-bench/{__version__}"}
+
+
+def _patience(timeout: float) -> tuple[float, float]:
+    """Seconds to wait for a connection and for data: a server that is there answers the first quickly."""
+    return min(timeout, 10.0), timeout
 
 
 def _status_problem(answer: requests.Response) -> BadAnswerError:

@@ -52,7 +52,7 @@ def convert_apart(converter: str, sources: Sequence[Path], output: Path, *, memo
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | threads
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own module
-            [sys.executable, "-I", "-c", _START],
+            [sys.executable, "-I", "-B", "-c", _START],
             input=json.dumps(job).encode(),
             capture_output=True,
             env=environment,

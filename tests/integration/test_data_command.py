@@ -6,7 +6,10 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -287,7 +290,7 @@ def test_to_another_machine(root, data, tmp_path, monkeypatch):
     with tarfile.open(first) as archive:
         names = archive.getnames()
         assert {(member.mtime, member.uid, member.uname) for member in archive.getmembers()} == {(0, 0, "")}
-    assert names == ["index.json", *sorted(f"toy_files/{name}" for name in here)]
+    assert names == ["index.json", "toy_files/a.csv", "toy_files/b.tar"]  # what the archive unpacks to is made again
 
     monkeypatch.setenv("PARE_BENCH_DATA", str(tmp_path / "there"))
     data("import", str(first))
@@ -301,6 +304,26 @@ def test_to_another_machine(root, data, tmp_path, monkeypatch):
     assert (tmp_path / "there" / "toy_files" / "a.csv").read_bytes() == b"mine"
     data("import", str(first), "--replace")
     assert files_in(tmp_path / "there" / "toy_files") == here
+
+
+def test_unpacked_files_travel_without_their_archive(root, data, tmp_path, monkeypatch):
+    data("fetch", "toy_files")
+    (root / "toy_files" / "b.tar").unlink()
+    (root / "toy_files" / "a.csv").rename(root / "a.csv")  # the flat layout
+    data("export", str(tmp_path / "x.tar"), "--task", "toy_files")
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        assert archive.getnames() == ["index.json", "a.csv", "toy_files/things/1.txt", "toy_files/things/2.txt"]
+    monkeypatch.setenv("PARE_BENCH_DATA", str(tmp_path / "there"))
+    data("import", str(tmp_path / "x.tar"))
+    assert status(data)["state"] == "present"
+
+
+def test_import_without_unpacking(root, data, tmp_path, monkeypatch):
+    data("fetch", "toy_files")
+    data("export", str(tmp_path / "x.tar"), "--task", "toy_files")
+    monkeypatch.setenv("PARE_BENCH_DATA", str(tmp_path / "there"))
+    data("import", str(tmp_path / "x.tar"), "--no-unpack")
+    assert sorted(files_in(tmp_path / "there" / "toy_files")) == ["a.csv", "b.tar"]
 
 
 def repacked(path, change):
@@ -387,3 +410,29 @@ def test_usage(root, data, argv, code, words):
     lines = error_lines(err)
     assert [line.partition(":")[0] for line in lines] == ["error", "hint"]
     assert words in lines[0]
+
+
+def test_a_killed_process_is_resumed(root, data, server):
+    """Not an exception but SIGKILL, in the middle of a file that the server sends slowly."""
+    server.files["/a.csv"] = os.urandom(2_000_000)
+    server.behaviour["/a.csv"] = "half, then stalls"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "pare_bench", "data", "fetch", "toy_files"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not (came := [path for path in (root / "partial").glob("*a.csv") if path.stat().st_size == 1_000_000]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert came
+    server.behaviour.clear()
+    assert "goes on after 1.0 MB" in data("fetch", "toy_files")[1]
+    assert (root / "toy_files" / "a.csv").read_bytes() == server.files["/a.csv"]
+    assert server.sent["/a.csv"] == 2_000_000
+
+
+def test_the_verbs_do_not_import_torch(root):
+    code = "import sys; from pare_bench.cli import main; assert main(['data', 'status']) == 0; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pare_bench.code_digest import code_digest, with_imports
 from pare_bench.datasets import convert, sandbox
 from pare_bench.datasets.arrays_file import map_arrays, write_arrays
 from pare_bench.errors import EnvironmentFault, IntegrityError
@@ -132,6 +133,7 @@ def test_a_change_of_the_converters_code_makes_a_new_copy(tmp_path, monkeypatch)
     source = put(tmp_path, b"anything")
     for count, comment, copies_then in ((2, "", 1), (2, "a comment changes nothing", 1), (3, "", 2)):
         module.write_text(text % (count, comment))
+        convert._code.cache_clear()
         assert convert.converted("toy", [source], "made_up_converter:convert")["x"].tolist() == list(range(count))
         assert len(copies(tmp_path)) == copies_then
 
@@ -153,6 +155,23 @@ def test_a_damaged_copy_is_made_again(tmp_path, damage):
     assert convert.converted("toy", [source], "converters:pickled")["x"].tolist() == list(range(1000))
     assert copies(tmp_path) == [copy]
     assert copy.read_bytes() == sound
+
+
+def test_the_code_of_a_converter_covers_what_it_imports():
+    module = "pare_bench.builtin.suites.nas360.fsd50k_sound"
+    assert convert._code(module) == code_digest({*with_imports([module]), "pare_bench.datasets.unpickle"})
+    assert "pare_bench.simulators.mel" in with_imports([module])
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    source = put(tmp_path, {"x": np.arange(3)})
+    convert.converted("toy", [source], "converters:pickled")
+    (copy,) = copies(tmp_path)
+    left_over = copy.parent.with_name(f".{copy.parent.name}.abcdef")
+    copy.parent.rename(left_over)
+    convert.converted("toy", [source], "converters:pickled")
+    assert not left_over.exists()
+    assert copies(tmp_path) == [copy]
 
 
 def test_processes_take_turns(tmp_path):

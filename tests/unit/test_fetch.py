@@ -294,10 +294,17 @@ def test_sizes_are_asked_for(server):
     server.files["/a.bin"] = CONTENT
     server.behaviour["/page"] = "redirect to HTML"
     url = server.address
-    assert fetch.remote_size(Wanted("toy", OfficialFile("a", size=7), ())) == 7
-    assert fetch.remote_size(Wanted("toy", OfficialFile("a"), (f"{url}/none", f"{url}/page", f"{url}/a.bin"))) == len(CONTENT)
-    assert fetch.remote_size(Wanted("toy", OfficialFile("a"), (f"{url}/none",))) is None
-    assert fetch.remote_size(Wanted("toy", OfficialFile("a"), ())) is None
+    declared = Wanted("toy", OfficialFile("a", size=7), ())
+    asked = [Wanted("toy", OfficialFile("a"), urls) for urls in ((f"{url}/none", f"{url}/page", f"{url}/a.bin"), (f"{url}/none",), (), ("doi:1/2",))]
+    assert fetch.remote_sizes([declared, *asked]) == [7, len(CONTENT), None, None, None]
+
+
+def test_a_silent_server_is_asked_once(server):
+    server.behaviour["/a.bin"] = "hangs"
+    server.files["/a.bin"] = CONTENT
+    wanted = Wanted("toy", OfficialFile("a"), (f"{server.address}/a.bin",))
+    assert fetch.remote_sizes([wanted] * 5, timeout=0.2) == [None] * 5
+    assert len(server.log) == 1
 
 
 def test_which_files_are_wanted(root):
@@ -317,6 +324,7 @@ def test_which_files_are_wanted(root):
     (root / "must").write_text("x")
     assert names([must, may], everything=True) == []
     (wanted,) = wanted_files(root, "toy", [OfficialFile("a", ("http://published/a",))], mirrors=["http://one/", "http://two/x"])
+    assert wanted.file.urls == ("http://published/a",)
     assert wanted.urls == ("http://one/toy/a", "http://two/x/toy/a", "http://published/a")
 
 

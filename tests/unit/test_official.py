@@ -163,6 +163,7 @@ def test_a_tree_is_sorted_and_counts_names_and_sizes(root):
 
 def test_digests_are_remembered_until_a_file_changes(root, monkeypatch):
     path = put(root, "a", b"one")
+    monkeypatch.setattr(digests, "SMALL", 0)
     hashed = []
     original = digests._hash
     monkeypatch.setattr(digests, "_hash", lambda *args: hashed.append(args) or original(*args))
@@ -176,6 +177,17 @@ def test_digests_are_remembered_until_a_file_changes(root, monkeypatch):
     path.write_bytes(b"two")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # same size, same time of change: the inode's own time differs
     assert digests.sha256_of(path) == sha256(b"two")
+
+
+def test_digests_of_small_files_are_not_kept(root, tmp_path):
+    assert digests.sha256_of(put(root, "a", b"one")) == sha256(b"one")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_file_outside_the_root_is_read(root, tmp_path):
+    root.mkdir()
+    path = put(tmp_path, "elsewhere/a", b"one")
+    assert OfficialFiles(root, "toy").path(str(path)) == path
 
 
 def test_converted_reads_both_layouts_and_counts(root):
