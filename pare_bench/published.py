@@ -28,7 +28,7 @@ KEYS: Mapping[str, str] = {
     "satellite": "SATELLITE",
     "deepsea": "DEEPSEA",
 }
-_PROXIES: Mapping[str, str] = {"CIFAR10": "cifar10", "IMAGENET": "tiny_imagenet", "PASCAL": "pascal_voc", "text": "conll2003"}
+_PROXIES: Mapping[str, str] = {"CIFAR10": "cifar10", "IMAGENET": "tiny_imagenet", "PASCAL": "pascal_voc", "text": "conll2003_features"}
 _BACKBONES: Mapping[str, str] = {"swin-base": "hf_swin", "roberta-base": "hf_text"}
 _OPTIMISERS: Mapping[str, str] = {"Adam": "adam", "AdamW": "adamw", "SGD": "sgd"}
 _TRAINED: Mapping[str, str] = {"all": "all", "Wv": "values"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 from pare_bench.distributed import finish, is_main_process, launched_processes
@@ -19,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pare_bench.cli import output
     from pare_bench.cli.app import app
 
+    # One line for a warning, too: where in the code it arose is of no use to who reads it.
+    warnings.showwarning = lambda message, *_, **__: output.note(f"warning: {message}")
     try:
         result = app(args=list(sys.argv[1:] if argv is None else argv), prog_name="pare-bench", standalone_mode=False)
     except PareBenchError as error:
