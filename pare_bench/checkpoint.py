@@ -23,8 +23,12 @@ from pare_bench.distributed import is_main_process
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 _FORMAT = "pare-bench/checkpoint/1"
-#: Seconds between two writes; an interrupt writes whatever has not been written.
-INTERVAL = 60.0
+INTERVAL_VARIABLE = "PARE_BENCH_CHECKPOINT_SECONDS"
+
+
+def interval() -> float:
+    """Return the seconds between two writes: ``PARE_BENCH_CHECKPOINT_SECONDS``, or 60. An interrupt writes whatever has not been written."""
+    return float(os.environ.get(INTERVAL_VARIABLE, "60"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class CheckpointFile:
     """The state of one stage. ``interval`` is the shortest time in seconds between two writes."""
 
     path: Path
-    interval: float = INTERVAL
+    interval: float = field(default_factory=interval)
 
     def save(self, state: TrainingState) -> None:
         """Write ``state``, flushed to disk, in place of the one before.
@@ -99,7 +103,7 @@ class CheckpointFolder:
 
     root: Path
     resume: bool = True
-    interval: float = INTERVAL
+    interval: float = field(default_factory=interval)
     _stages: list[str] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:

@@ -219,7 +219,7 @@ def build_body(name):
     torch.manual_seed(0)
     match name:
         case "nano_swin":
-            return NanoSwin()
+            return NanoSwin(NanoSwin.Params(stages="all"))
         case "nano_text":
             return NanoText()
         case "timm":
