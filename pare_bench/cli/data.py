@@ -56,7 +56,7 @@ def status_command(tasks: TasksArgument = None, suite: SuiteOption = None, forma
         files = document["files"]
         there = [file for file in files if file["present"]]
         digests = f"{sum(1 for file in there if file['digest'] != 'unknown')} of {len(there)}" if there else ""
-        size = _bytes(sum(file["size"] or 0 for file in there)) if there else ""
+        size = " + ".join(filter(None, (_bytes(total) if (total := sum(file["size"] or 0 for file in there)) else "", _unpacked(there))))
         rows.append((document["task"], document["state"], f"{len(there)} of {len(files)}", size, digests, document["tier"], document["folder"]))
     _table(("task", "official files", "files", "size", "digests known", "tier auto takes", "folder"), rows, format)
 
@@ -279,6 +279,11 @@ def _status(root: Path, task: str, declared: tuple[OfficialFile, ...], index: di
             }
         )
     return {"task": task, "state": state_of(root, task, declared), "folder": str(root / task), "files": described}
+
+
+def _unpacked(files: list[dict[str, Any]]) -> str:
+    """Say that some of the files are there as what they unpack to, whose size would have to be added up file by file."""
+    return "unpacked" if any(file["size"] is None for file in files) else ""
 
 
 def _bytes(count: float) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
+import pkgutil
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import tarfile
 import time
 
 import numpy as np
+import official_files
 import pytest
 from unreliable_server import unreliable_server
 
@@ -316,6 +319,24 @@ def test_unpacked_files_travel_without_their_archive(root, data, tmp_path, monke
     monkeypatch.setenv("PARE_BENCH_DATA", str(tmp_path / "there"))
     data("import", str(tmp_path / "x.tar"))
     assert status(data)["state"] == "present"
+
+
+def test_every_task_is_present_and_travels(data, tmp_path, monkeypatch):
+    """The small files that the loaders' tests write in the published layout, of every task that has them."""
+    monkeypatch.setenv("PARE_BENCH_CACHE", str(tmp_path / "cache"))
+    written = [module.name for module in pkgutil.iter_modules(official_files.__path__)]
+    for name in written:
+        importlib.import_module(f"official_files.{name}").write(tmp_path / "here")
+    assert set(Registry.from_environment().spec("suite", "nas360").tasks) <= set(written)
+    for folder in ("here", "there"):
+        monkeypatch.setenv("PARE_BENCH_DATA", str(tmp_path / folder))
+        if folder == "there":
+            data("import", str(tmp_path / "x.tar"))
+        states = {document["task"]: document["state"] for document in json.loads(data("status", "--format", "json")[0])["tasks"]}
+        assert {name: states[name] for name in written} == dict.fromkeys(written, "present")
+        if folder == "here":
+            data("export", str(tmp_path / "x.tar"))
+    assert {name: content for name, content in files_in(tmp_path / "there").items() if "/" in name} == files_in(tmp_path / "here")
 
 
 def test_import_without_unpacking(root, data, tmp_path, monkeypatch):
