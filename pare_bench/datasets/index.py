@@ -93,7 +93,7 @@ def record(root: Path, entries: Mapping[str, IndexEntry], *, forget: Iterable[st
 def is_inside(name: str) -> bool:
     """Return whether ``name`` is a relative posix path that stays below its root, on every system, and is none of the reserved names."""
     parts = name.split("/")
-    plain = all(part not in ("", ".", "..") and not any(character in part for character in '\\:\0\n\r') for part in parts)
+    plain = all(part not in ("", ".", "..") and not any(character in part for character in "\\:\0\n\r") for part in parts)
     return plain and parts[0] not in RESERVED
 
 
