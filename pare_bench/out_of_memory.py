@@ -33,7 +33,9 @@ class RandomState:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether ``error`` says that memory ran out, on a GPU or in torch's CPU allocator."""
-    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in ("can't allocate memory", "std::bad_alloc"))
 
 
 def release(device: torch.device) -> None:

@@ -28,7 +28,7 @@ from pare_bench.datasets.official import data_root, official_data
 from pare_bench.distributed import launched_processes, timeout
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
 from pare_bench.floor import ConstantPredictor
-from pare_bench.memory import PeakMemory
+from pare_bench.memory import MemoryLimit, PeakMemory
 from pare_bench.progress import Reporter
 from pare_bench.records import ComponentRecord, CurveRecord, EnvironmentRecord, MetricRecord, RunRecord, TaskRecord, TrainingRecord
 from pare_bench.registry import Registry
@@ -92,7 +92,7 @@ def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str
     measured = _Measured(started=datetime.now(UTC), seconds={"prepare": prepared.seconds})
     outcome: dict[str, Any] = {}
     try:
-        with PeakMemory() as memory:
+        with PeakMemory() as memory, MemoryLimit(config.device):
             outcome = _fit_and_score(registry, prepared, reporter, measured, checkpoint)
         outcome["peak_memory_mb"] = memory.megabytes
     except TrainingDivergedError as error:
