@@ -81,7 +81,11 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
         if slot in values:
             chosen = values[slot]
             values[slot] = {"name": chosen["name"], "params": registry.params(kind, chosen["name"], chosen["params"]).model_dump(mode="json")}
-    if "source" in values and "generated" in registry.spec("task", values["source"]["name"]).tiers:
+    if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
+        if "source_size" in values:
+            name = values["source"]["name"]
+            raise UsageError(f"source '{name}' is read from its published files and has no source_size", hint="-o source.max_samples=NUMBER")
+    elif "source" in values:
         source_sizes = registry.component("task", values["source"]["name"]).sizes
         values["source_size"] = vars(source_sizes.get(request.preset, source_sizes["cpu"])) | values.get("source_size", {})
     return validated(values)

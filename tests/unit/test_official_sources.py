@@ -413,7 +413,7 @@ def token_file(path, *, dim=128, count=20, classes=8, **changes):
 
 
 def test_a_built_file_that_is_not_there(tmp_path):
-    with pytest.raises(DataMissingError, match="no file of source tokens 'mine.safetensors'") as raised:
+    with pytest.raises(DataMissingError, match=r"no file of source tokens 'mine\.safetensors'") as raised:
         read(Conll2003Features, tmp_path, path="mine.safetensors")
     assert "build-source" in raised.value.hint
 
@@ -658,3 +658,10 @@ def test_a_run_with_tokens_of_another_width_is_one_line(published, pare_bench, m
     code, _, err = pare_bench(*command, "--out", str(tmp_path))
     assert code == 2
     assert "768 wide, the backbone takes 128" in err
+
+
+def test_a_published_source_has_no_generated_size(pare_bench):
+    code, _, err = pare_bench("run", "--method", "pare", "--task", "satellite", "-o", "source=conll2003", "-o", "source_size.train=50", "--dry-run")
+    assert code == 2
+    assert "source 'conll2003' is read from its published files and has no source_size" in err
+    assert "-o source.max_samples=NUMBER" in err
