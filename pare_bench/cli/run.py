@@ -33,7 +33,7 @@ def run_command(
     suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks of the suite (repeatable).")] = None,
     preset: Annotated[str, typer.Option(help="auto, cpu, smoke or paper; auto: paper on a GPU with official data, else cpu.")] = "auto",
-    tier: Annotated[str, typer.Option(help="auto, generated or official data; auto: official where the files are.")] = "auto",
+    tier: Annotated[str, typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.")] = "auto",
     track: Annotated[str, typer.Option(help="clean: validation apart, test opened once; paper: as the released code does.")] = "clean",
     seeds: Annotated[str, typer.Option(help="For example 0, 0-4 or 0,2,5.")] = "0",
     option: Annotated[
@@ -42,6 +42,7 @@ def run_command(
     executor: Annotated[str, typer.Option(help="How several runs are carried out: pare-bench list executor.")] = "local",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network (torch.compile); short for -o compile=true.")] = False,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint of an interrupted run.")] = True,
     out: Annotated[Path, typer.Option(help="Folder of records and leaderboard.json.")] = Path("leaderboard"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and stop.")] = False,
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
@@ -80,7 +81,7 @@ def run_command(
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with progress_display(len(configs)) as display:
-        results = run_all(registry, configs, store, display, command=command, executor=executor)
+        results = run_all(registry, configs, store, display, command=command, executor=executor, resume=resume)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, format)
@@ -106,14 +107,21 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
     """Return the tier that ``auto`` takes for each task, and say so in one line."""
+    from typing import get_args
+
+    from pare_bench.config import Tier
     from pare_bench.datasets.official import data_root, state_of
 
     root = data_root()
     official = [name for name in tasks if state_of(root, name, registry.component("task", name).official_files) == "present"]
-    rest = [name for name in tasks if name not in official]
-    parts = [f"{tier} data for {', '.join(names)}" for tier, names in (("official", official), ("generated", rest)) if names]
-    output.note(f"tier auto: {'; '.join(parts)}" if official else f"tier auto: no official files in '{root}', so the data are generated")
-    return dict.fromkeys(official, "official") | dict.fromkeys(rest, "generated")
+    # A task that has published files alone is asked for them: what is missing and where it can be had is said when they are read.
+    tiers = {name: "official" if name in official else registry.spec("task", name).offline_tier or "official" for name in tasks}
+    kinds = sorted(set(tiers.values()), key=get_args(Tier).index, reverse=True)
+    if len(kinds) == 1 and not official:
+        output.note(f"tier auto: no official files in '{root}', so the data are {kinds[0]}")
+    else:
+        output.note("tier auto: " + "; ".join(f"{kind} data for {', '.join(name for name in tasks if tiers[name] == kind)}" for kind in kinds))
+    return tiers
 
 
 def _preset(device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
