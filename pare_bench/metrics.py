@@ -189,6 +189,24 @@ def nrmse(pred: ArrayOrTensor, target: ArrayOrTensor) -> float:
     return relative_l2(pred, target)
 
 
+def channel_nrmse(pred: ArrayOrTensor, target: ArrayOrTensor) -> float:
+    """Return PDEBench's nRMSE: RMSE / RMS over the places of each channel (a quantity at a time), mean over samples and channels.
+
+    Args:
+        pred: ``[n channels ...]``, in the units of ``target``.
+        target: ``[n channels ...]``.
+
+    Raises:
+        ValueError: also when a channel of a target sample is zero everywhere.
+    """
+    return float(_channel_errors(pred, target).mean())
+
+
+def median_nrmse(pred: ArrayOrTensor, target: ArrayOrTensor) -> float:
+    """Return the median over samples of what :func:`channel_nrmse` is the mean of; arguments and errors as there."""
+    return float(np.median(_channel_errors(pred, target).mean(axis=1)))
+
+
 def mae_8(pred: ArrayOrTensor, target: ArrayOrTensor, lengths: ArrayOrTensor, padding: int = 10) -> float:
     """Return MAE_8 of long-range residue pairs, in angstrom.
 
@@ -293,6 +311,20 @@ def _fields(pred: ArrayOrTensor, target: ArrayOrTensor) -> tuple[NDArray[np.floa
     if outputs.ndim < 2:
         raise ValueError(f"pred must be [n ...] with at least one axis after n, not {list(outputs.shape)}")
     return outputs.reshape(len(outputs), -1), truth.reshape(len(truth), -1)
+
+
+def _channel_errors(pred: ArrayOrTensor, target: ArrayOrTensor) -> NDArray[np.float64]:
+    """Return the relative error of each channel ``[n channels]``."""
+    outputs, truth = _array(pred, "pred"), _array(target, "target")
+    _same_shape(outputs, truth)
+    if truth.ndim < 3:
+        raise ValueError(f"fields with channels have at least three axes, not {list(truth.shape)}")
+    outputs, truth = (values.astype(np.float64).reshape(*values.shape[:2], -1) for values in (outputs, truth))
+    norms = np.linalg.norm(truth, axis=2)
+    if not norms.all():
+        sample, channel = (int(place[0]) for place in np.nonzero(norms == 0))
+        raise ValueError(f"relative error is undefined: channel {channel} of target sample {sample} is zero everywhere")
+    return np.linalg.norm(outputs - truth, axis=2) / norms
 
 
 def _mean_over_columns(

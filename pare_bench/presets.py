@@ -103,7 +103,7 @@ def preset_settings(preset: str, task: TaskSpec, method: str, *, shared: bool = 
 
 def _small_values(preset: str, task: TaskSpec) -> dict[str, Any]:
     values: dict[str, Any] = dict(_IMAGE if task.modality == "image" else _SEQUENCE)
-    if task.dense:
+    if task.dense and task.modality == "image":
         values |= _DENSE
     values |= _TASKS.get(task.name, {})
     values.setdefault("recipe", _RECIPE)

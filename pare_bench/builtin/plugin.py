@@ -18,6 +18,19 @@ from pare_bench.specs import (
 )
 
 _NAS360 = "pare_bench.builtin.suites.nas360"
+_PDEBENCH = "pare_bench.builtin.suites.pdebench"
+#: Tasks of PDEBench: name, summary, class, modality.
+_PDEBENCH_TASKS = (
+    ("advection", "a wave carried along a circle", "Advection", "sequence"),
+    ("burgers", "waves that steepen into shocks", "Burgers", "sequence"),
+    ("diffusion_reaction_1d", "a population that spreads and grows", "DiffusionReaction1d", "sequence"),
+    ("diffusion_sorption", "a solute that seeps into the ground and sticks", "DiffusionSorption", "sequence"),
+    ("navier_stokes_1d", "gas in a tube: density, velocity, pressure", "NavierStokes1d", "sequence"),
+    ("darcy_2d", "pressure in a porous medium of two kinds", "Darcy2d", "image"),
+    ("shallow_water", "height of the water after a round dam breaks", "ShallowWater", "image"),
+    ("diffusion_reaction_2d", "activator and inhibitor grown out of noise", "DiffusionReaction2d", "image"),
+    ("navier_stokes_2d", "stirred gas: density, two velocities, pressure", "NavierStokes2d", "image"),
+)
 
 
 @hookimpl
@@ -25,6 +38,11 @@ def pare_bench_suites() -> Iterator[SuiteSpec]:
     """Yield the built-in suites."""
     tasks = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "psicov", "cosmic", "ecg", "satellite", "deepsea")
     yield SuiteSpec(name="nas360", summary="NAS-Bench-360: ten tasks far from natural images and text (Tu et al., NeurIPS 2022)", tasks=tasks)
+    yield SuiteSpec(
+        name="pdebench",
+        summary="PDEBench: nine physical processes from their start to their end (Takamoto et al., NeurIPS 2022)",
+        tasks=tuple(name for name, *_ in _PDEBENCH_TASKS),
+    )
 
 
 @hookimpl
@@ -99,6 +117,8 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
         modality="sequence",
         tiers=("generated", "official"),
     )
+    for name, summary, owner, modality in _PDEBENCH_TASKS:
+        yield TaskSpec(name=name, summary=summary, target=f"{_PDEBENCH}.{name}:{owner}", dense=True, modality=modality)
     sources = "pare_bench.builtin.sources"
     yield TaskSpec(
         name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, modality="image"

@@ -26,19 +26,20 @@ Floats = NDArray[np.float64]
 COURANT = 0.8
 
 
-def simulate_1d(count: int, points: int, times: Floats, rng: np.random.Generator, *, eta: float = 0.1, zeta: float = 0.1) -> Floats:
+def simulate_1d(count: int, points: int, times: Floats, rng: np.random.Generator, *, eta: float = 0.1, zeta: float = 0.1) -> Array:
     """Return density, velocity, pressure ``[n 1 + frames 3 points]`` on x in (-1, 1), periodic: the published random start and ``times``.
 
     Each field is a sum of three waves, windowed with probability 0.5. Density and pressure are scaled to [0, 1] and then to m u + b with m and b
     log-uniform on [1, 10] (density) and [10, 100] (pressure); the velocity stays as drawn. In the published runs density and pressure patterns of
     neighbouring blocks of samples coincide; here all three are independent.
+    Single precision, which is what is stored.
     """
     x = cell_centres(points, -1, 1)
     density, velocity, pressure = (wave_sums(count, rng, modes=3, window_chance=0.5, left=-1, length=2).at(x) for _ in range(3))
     for field, low in ((density, 1.0), (pressure, 10.0)):
         scale, offset = low * 10 ** rng.random((2, count, 1))
         field[:] = scale * unit_range(field) + offset
-    initial = np.stack([density, velocity, pressure], axis=1)
+    initial = np.stack([density, velocity, pressure], axis=1).astype(np.float32)
     return np.concatenate([initial[:, None], solve(initial, times, eta=eta, zeta=zeta, lengths=(2.0,))], axis=1)
 
 
