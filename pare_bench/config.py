@@ -13,7 +13,7 @@ from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import TaskSize, Track
 from pare_bench.errors import UsageError, nearest
 
-Tier = Literal["generated", "official"]
+Tier = Literal["generated", "bundled", "official"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 #: Slots of a run that hold a component, with the registry kind that fills them.
@@ -101,8 +101,8 @@ class RunConfig(Params):
     track: Track = "clean"
     preset: str
     seed: int = Field(0, ge=0)
-    data_seed: int = Field(0, ge=0, description="seed of the generated data; the same for every run seed, so runs are paired")
-    size: Size | None = Field(None, description="size of the generated data; None on the official tier")
+    data_seed: int = Field(0, ge=0, description="seed of the generated data, or of the split where none is published; the same for every run seed, so runs are paired")
+    size: Size | None = Field(None, description="size of the generated data; None on the other tiers")
     method: Slot
     backbone: Slot | None = None
     embedder: Slot | None = None

@@ -22,6 +22,8 @@ Loss = Callable[[Tensor, Tensor, Mapping[str, Tensor], Tensor | None], Tensor]
 def target_loss(target: Target) -> Loss:
     """Return the published loss of a target kind: ``loss(outputs, targets, extras, weight) -> scalar``."""
     match target:
+        case Classes(balanced=True):
+            return _balanced_cross_entropy(target.weights)
         case Classes():
             return _cross_entropy
         case Labels(positive_weight=positive_weight):
@@ -41,6 +43,22 @@ def target_loss(target: Target) -> Loss:
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, extras: Mapping[str, Tensor], weight: Tensor | None) -> Tensor:  # noqa: ARG001
     return F.cross_entropy(outputs, targets)
+
+
+def _balanced_cross_entropy(weights: tuple[float, ...]) -> Loss:
+    """Return sum w_y l / sum w_y over the batch, as released for tables; ``weights`` [classes] come from the training split."""
+    if not weights:
+        raise ValueError("a balanced target has no weights: take the target of TrainData, or contracts.task.weighted(target, train)")
+    expected = float(sum(weight > 0 for weight in weights))
+
+    def loss(outputs: Tensor, targets: Tensor, extras: Mapping[str, Tensor], weight: Tensor | None) -> Tensor:  # noqa: ARG001
+        scale = torch.tensor(weights, dtype=outputs.dtype, device=outputs.device)
+        if nominal(len(targets))[0] == len(targets):
+            return F.cross_entropy(outputs, targets, weight=scale)
+        # A part of a batch cannot know the weights in the rest of it; their mean over the training split is the number of classes.
+        return F.cross_entropy(outputs, targets, weight=scale, reduction="sum") / (expected * len(targets))
+
+    return loss
 
 
 def relative_l2_loss(

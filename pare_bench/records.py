@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pare_bench.config import RunConfig
+from pare_bench.config import RunConfig, Tier
 
 
 class _Part(BaseModel):
@@ -29,7 +29,7 @@ class TaskRecord(_Part):
 
     name: str
     version: int
-    tier: Literal["generated", "official"]
+    tier: Tier
     data_sha256: str
     sizes: dict[str, int]
     real: str | None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from pare_bench.config import SLOTS, RunConfig, apply_override, parse_overrides, validated
+from pare_bench.config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
 from pare_bench.errors import UsageError, nearest
 from pare_bench.presets import preset_values
 from pare_bench.registry import Registry
@@ -60,16 +60,21 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     defaults = preset_values(request.preset, registry.spec("task", task), request.method, shared=shared)
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
     tier = request.tiers.get(task, request.tier)
+    tiers = registry.spec("task", task).tiers
+    if tier in get_args(Tier) and tier not in tiers and tier != "official":
+        has = " and ".join(tiers)
+        raise UsageError(f"task '{task}' has no tier '{tier}', it has {has}", hint=f"--tier {tiers[0]}, or --tier auto")
     values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
-    values["task"] = {"name": task, "params": dict(registry.component("task", task).preset_params.get(request.preset, {}))}
+    task_class = registry.component("task", task)
+    values["task"] = {"name": task, "params": dict(task_class.preset_params.get(request.preset, {}))}
     method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {})}
     values["method"] = {"name": request.method, "params": method_params}
     if request.track == "paper":
+        values["task"]["params"] |= task_class.released_params
         # As if given by -o, but before it: what the released code does can still be overruled point by point.
         released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
         _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
-    sizes = registry.component("task", task).sizes
-    values["size"] = dict(vars(sizes.get(request.preset, sizes["cpu"]))) if tier == "generated" else None
+    values["size"] = dict(vars(task_class.sizes.get(request.preset, task_class.sizes["cpu"]))) if tier == "generated" else None
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)
     for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}
@@ -77,6 +82,8 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
         recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
         _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
     _apply(values, [item for item in overrides if item[0][0] != "method"], used)
+    if tier != "generated" and values["size"] is not None:
+        raise UsageError(f"task '{task}' on tier '{tier}' has as many examples as its data, option -o sets 'size'", hint="leave size out")
     for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
         if slot in values:
             chosen = values[slot]

@@ -22,8 +22,8 @@ from pare_bench.code_digest import CORE, code_digest, with_imports
 from pare_bench.config import SLOTS, RunConfig, Tier, run_identity
 from pare_bench.context import Context
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import SPLIT_NAMES, Metric, Split, Task
-from pare_bench.datasets.cache import Data, generated_data
+from pare_bench.contracts.task import SPLIT_NAMES, Metric, Split, Task, weighted
+from pare_bench.datasets.cache import Data, digest, generated_data
 from pare_bench.datasets.official import data_root, official_data
 from pare_bench.distributed import launched_processes, timeout
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
@@ -126,7 +126,7 @@ def _fit_and_score(
 ) -> dict[str, Any]:
     config, task, splits = prepared.config, prepared.task, prepared.data.splits
     scores = task.metrics if config.track == "clean" else task.released_metrics(config.recipe.batch_size)
-    data = TrainData(task.name, task.inputs, task.target, scores, splits.train, splits.val)
+    data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), scores, splits.train, splits.val)
     method = registry.build("method", config.method.name, config.method.params)
     reason = method.skip_reason(data)
     if reason is not None:
@@ -194,8 +194,11 @@ def _augments(task: Task) -> bool:
 
 
 def _target_data(task: Task, config: RunConfig) -> Data:
+    if config.tier == "bundled":
+        splits = task.bundled(config.data_seed, config.track)
+        return Data(splits, digest(splits))
     if config.tier == "official" or config.size is None:
-        return official_data(task, data_root(), config.track)
+        return official_data(task, data_root(), config.track, config.data_seed)
     data = generated_data(task, config.data_seed, config.size.task_size())
     return Data(task.in_track(data.splits, config.track), data.sha256)
 
@@ -260,7 +263,7 @@ def _task_record(task: Task, tier: Tier, data: Data) -> TaskRecord:
         tier=tier,
         data_sha256=data.sha256,
         sizes={name: len(getattr(data.splits, name)) for name in SPLIT_NAMES},
-        real=task.real if tier == "generated" else "all of it: the published files",
+        real="all of it: the published files" if tier == "official" else task.real,
     )
 
 

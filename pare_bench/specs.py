@@ -43,7 +43,8 @@ class Spec:
 class TaskSpec(Spec):
     """A data set with its split, target and metrics.
 
-    ``modality`` is ``"image"`` (2-D grid) or ``"sequence"`` (1-D grid), which decides embedder and default backbone.
+    ``modality`` is ``"image"`` (2-D grid), ``"sequence"`` (1-D grid) or ``"table"`` (1-D grid of columns), which decides embedder and default
+    backbone.
     ``dense`` is True where the target has a value per place (fields, masks, pair maps).
     ``proxy`` marks source data that methods learn from and that is not itself a benchmark task.
     """
@@ -53,6 +54,11 @@ class TaskSpec(Spec):
     dense: bool = False
     proxy: bool = False
     tiers: tuple[str, ...] = ("generated",)
+
+    @property
+    def offline_tier(self) -> str | None:
+        """The tier that needs no files from outside: ``generated`` or ``bundled``; None where there is none."""
+        return next((tier for tier in self.tiers if tier != "official"), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def status_command(tasks: TasksArgument = None, suite: SuiteOption = None, forma
     documents = []
     for name in _names(registry, tasks, suite):
         document = _status(root, name, registry.component("task", name).official_files, index)
-        other = "generated" if "generated" in registry.spec("task", name).tiers else "none"
+        other = registry.spec("task", name).offline_tier or "none"
         documents.append({**document, "tier": "official" if document["state"] == "present" else other})
     if format is ListFormat.JSON:
         output.write_json({"folder": str(root), "tasks": documents})

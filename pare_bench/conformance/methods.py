@@ -13,7 +13,7 @@ from pare_bench.conformance.reporting import class_problems, collect, seeded
 from pare_bench.context import Context
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Split, Task, TaskSize
+from pare_bench.contracts.task import Split, Task, TaskSize, weighted
 from pare_bench.floor import ConstantPredictor
 from pare_bench.progress import Silent
 from pare_bench.registry import Registry
@@ -71,7 +71,7 @@ def _fits(method: Method, task: Task, slots: tuple[str, ...], implied: Mapping[s
     config = _config(task, slots, implied, registry)
     splits = task.generated(0, SIZE)
     source = None if config.source is None else registry.build("task", config.source.name).generated(0, SIZE)
-    data = TrainData(task.name, task.inputs, task.target, task.metrics, splits.train, splits.val)
+    data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), task.metrics, splits.train, splits.val)
     reason = method.skip_reason(data)
     if reason is not None:
         if not isinstance(reason, str) or not reason.strip():

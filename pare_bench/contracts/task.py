@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -26,17 +26,27 @@ Track = Literal["clean", "paper"]
 
 @dataclass(frozen=True)
 class InputShape:
-    """Shape of one example: ``channels`` and a 1-D ``(length,)`` or 2-D ``(height, width)`` grid."""
+    """Shape of one example: ``channels`` and a 1-D ``(length,)`` or 2-D ``(height, width)`` grid.
+
+    ``table``: the places of the 1-D grid are columns of a table, which have no neighbours and each a meaning of its own.
+    """
 
     channels: int
     grid: tuple[int, ...]
+    table: bool = False
 
 
 @dataclass(frozen=True)
 class Classes:
-    """One of ``num`` classes; targets int64 ``[n]``; the network gives logits ``[n num]``."""
+    """One of ``num`` classes; targets int64 ``[n]``; the network gives logits ``[n num]``.
+
+    ``balanced``: in the loss a class counts 1 / its share of the training examples. Those ``weights`` follow from the training split:
+    :func:`weighted` fills them in, and the runner hands methods the target with them.
+    """
 
     num: int
+    balanced: bool = False
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,14 @@ class PairMap:
 
 
 Target = Classes | Labels | Field | PairMap
+
+
+def weighted(target: Target, train: Split) -> Target:
+    """Return ``target`` with the class weights of the training split, where it asks for some; a class that never occurs there has weight 0."""
+    if not isinstance(target, Classes) or not target.balanced:
+        return target
+    counts = np.bincount(np.asarray(train.targets), minlength=target.num)
+    return replace(target, weights=tuple(float(len(train) / count) if count else 0.0 for count in counts))
 
 
 class Examples(Protocol):
@@ -195,18 +213,22 @@ class Task(ABC):
 
     ``official_files`` are the published files, below the folder ``name`` of the data root.
 
+    ``released_params`` are the parameters that the ``paper`` track changes. ``inputs`` may depend on them: then the class has the shape of the
+    default parameters and an instance its own.
+
     ``embedded`` marks a proxy whose inputs are float tokens ``[n tokens dim]`` that a backbone's embedder has already made.
     """
 
     Params: ClassVar[type[Params]] = Params
     name: ClassVar[str]
     version: ClassVar[int]
-    inputs: ClassVar[InputShape]
+    inputs: InputShape
     target: ClassVar[Target]
     metrics: ClassVar[tuple[Metric, ...]]
     real: ClassVar[str | None] = None
     sizes: ClassVar[Mapping[str, TaskSize]]
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    released_params: ClassVar[Mapping[str, object]] = {}
     official_files: ClassVar[tuple[OfficialFile, ...]] = ()
     embedded: ClassVar[bool] = False
 
@@ -222,7 +244,22 @@ class Task(ABC):
         """
         from pare_bench.errors import DataMissingError
 
-        raise DataMissingError(f"task '{self.name}' has no reader of official files (looked below '{files.root}')", hint="use --tier generated")
+        raise DataMissingError(f"task '{self.name}' has no reader of official files (looked below '{files.root}')", hint="use --tier auto")
+
+    def official_at(self, files: OfficialFiles, track: Track, seed: int) -> Splits:  # noqa: ARG002 - a published split has no seed
+        """Return :meth:`official`; a task whose published data come without a split overrides this one and draws the split from ``seed``."""
+        return self.official(files, track)
+
+    def bundled(self, seed: int, track: Track) -> Splits:  # noqa: ARG002 - what a task with bundled data takes
+        """Return the real data that ship with the package or one of its dependencies, split by ``seed`` as ``track`` splits them.
+
+        Raises:
+            DataMissingError: the task has no bundled tier.
+            IntegrityError: a shipped file is not what its digest promises.
+        """
+        from pare_bench.errors import DataMissingError
+
+        raise DataMissingError(f"task '{self.name}' has no bundled data", hint="use --tier auto")
 
     def in_track(self, splits: Splits, track: Track) -> Splits:
         """Return ``splits`` as ``track`` uses them.

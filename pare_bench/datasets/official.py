@@ -30,16 +30,20 @@ def data_root() -> Path:
     return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("pare-bench"))
 
 
-def official_data(task: Task, root: Path | None = None, track: Track = "clean") -> Data:
+def official_data(task: Task, root: Path | None = None, track: Track = "clean", seed: int = 0) -> Data:
     """Return the official tier of ``task`` on ``track``; its digest covers task, version, parameters, track and every file that was read.
+
+    ``seed`` is that of the split where none is published, and counts in the digest there.
 
     Raises:
         DataMissingError: files are missing, or the task has no official tier.
         IntegrityError: a file is not what its format or digest promises.
     """
     files = OfficialFiles(root or data_root(), task.name, task.official_files)
-    splits = task.official(files, track)
+    splits = task.official_at(files, track, seed)
     facts = [task.name, task.version, task.params.model_dump(mode="json"), track, files.sha256]
+    if type(task).official_at is not Task.official_at:
+        facts.append(seed)
     return Data(splits, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
 
 
