@@ -101,7 +101,9 @@ class RunConfig(Params):
     track: Track = "clean"
     preset: str
     seed: int = Field(0, ge=0)
-    data_seed: int = Field(0, ge=0, description="seed of the generated data, or of the split where none is published; the same for every run seed, so runs are paired")
+    data_seed: int = Field(
+        0, ge=0, description="seed of the generated data, or of the split where none is published; the same for every run seed, so runs are paired"
+    )
     size: Size | None = Field(None, description="size of the generated data; None on the other tiers")
     method: Slot
     backbone: Slot | None = None

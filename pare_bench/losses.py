@@ -22,10 +22,8 @@ Loss = Callable[[Tensor, Tensor, Mapping[str, Tensor], Tensor | None], Tensor]
 def target_loss(target: Target) -> Loss:
     """Return the published loss of a target kind: ``loss(outputs, targets, extras, weight) -> scalar``."""
     match target:
-        case Classes(balanced=True):
-            return _balanced_cross_entropy(target.weights)
         case Classes():
-            return _cross_entropy
+            return _balanced_cross_entropy(target.weights) if target.balanced else _cross_entropy
         case Labels(positive_weight=positive_weight):
             return lambda outputs, targets, extras, weight: F.binary_cross_entropy_with_logits(  # noqa: ARG005
                 outputs, targets, pos_weight=torch.tensor(positive_weight, device=outputs.device)

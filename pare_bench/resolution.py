@@ -10,6 +10,7 @@ from pare_bench.config import SLOTS, RunConfig, Tier, apply_override, parse_over
 from pare_bench.errors import UsageError, nearest
 from pare_bench.presets import preset_values
 from pare_bench.registry import Registry
+from pare_bench.specs import TaskSpec
 
 #: Value of ``-o recipe=`` that gives every method the same optimiser, batch, epochs and proxy.
 SHARED = "shared"
@@ -60,10 +61,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     defaults = preset_values(request.preset, registry.spec("task", task), request.method, shared=shared)
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
     tier = request.tiers.get(task, request.tier)
-    tiers = registry.spec("task", task).tiers
-    if tier in get_args(Tier) and tier not in tiers and tier != "official":
-        has = " and ".join(tiers)
-        raise UsageError(f"task '{task}' has no tier '{tier}', it has {has}", hint=f"--tier {tiers[0]}, or --tier auto")
+    _check_tier(registry.spec("task", task), tier)
     values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
     task_class = registry.component("task", task)
     values["task"] = {"name": task, "params": dict(task_class.preset_params.get(request.preset, {}))}
@@ -96,6 +94,12 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
         source_sizes = registry.component("task", values["source"]["name"]).sizes
         values["source_size"] = vars(source_sizes.get(request.preset, source_sizes["cpu"])) | values.get("source_size", {})
     return validated(values)
+
+
+def _check_tier(task: TaskSpec, tier: str) -> None:
+    # A task without a reader of official files says so itself, with the folder it looked into; what is no tier at all is refused with the other values.
+    if tier in get_args(Tier) and tier not in (*task.tiers, "official"):
+        raise UsageError(f"task '{task.name}' has no tier '{tier}', it has {' and '.join(task.tiers)}", hint=f"--tier {task.tiers[0]}, or --tier auto")
 
 
 def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:
