@@ -97,9 +97,10 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
 
 
 def _check_tier(task: TaskSpec, tier: str) -> None:
-    # A task without a reader of official files says so itself, with the folder it looked into; what is no tier at all is refused with the other values.
+    # A task without a reader of official files says so itself, with the folder it looked into; what is no tier at all is refused by its field.
     if tier in get_args(Tier) and tier not in (*task.tiers, "official"):
-        raise UsageError(f"task '{task.name}' has no tier '{tier}', it has {' and '.join(task.tiers)}", hint=f"--tier {task.tiers[0]}, or --tier auto")
+        has = " and ".join(task.tiers)
+        raise UsageError(f"task '{task.name}' has no tier '{tier}', it has {has}", hint=f"--tier {task.tiers[0]}, or --tier auto")
 
 
 def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:
