@@ -49,7 +49,8 @@ class DenseHead(nn.Module):
         maps = self.spread(features).transpose(1, 2).unflatten(2, self.out_grid)
         pixels = self.refine(F.pixel_shuffle(maps, self.factor))
         if pixels.shape[-2:] != self.size:
-            pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
+            # In single precision at least: antialiasing has no half-precision kernel on the CPU.
+            pixels = F.interpolate(pixels.to(torch.promote_types(pixels.dtype, torch.float32)), self.size, mode="bilinear", antialias=True)
         return pixels.squeeze(1)
 
 

@@ -55,9 +55,9 @@ class TransferNetwork(nn.Module):
         return self.backbone(tokens)
 
     def decode(self, features: Float[Tensor, "batch places feats"]) -> Tensor:
-        """Features to outputs in the units of the target, in single precision whatever the layers computed in."""
+        """Features to outputs in the units of the target, in single precision at least, whatever the layers computed in."""
         outputs = self.head(features)
-        return self.scale(outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs)
+        return self.scale(outputs.to(torch.promote_types(outputs.dtype, torch.float32)))
 
     def forward(self, inputs: Float[Tensor, "batch channels *grid"]) -> Tensor:
         """Inputs to outputs."""

@@ -25,7 +25,7 @@ from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import SPLIT_NAMES, Metric, Split, Task, weighted
 from pare_bench.datasets.cache import Data, digest, generated_data
 from pare_bench.datasets.official import data_root, official_data
-from pare_bench.distributed import launched_processes, timeout
+from pare_bench.distributed import is_main_process, launched_processes, timeout
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
 from pare_bench.floor import ConstantPredictor
 from pare_bench.memory import MemoryLimit, PeakMemory
@@ -88,7 +88,8 @@ def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str
     of them is raised, so that the launcher ends all.
     """
     config = prepared.config
-    registry.plugins.notify("pare_bench_run_started", config=config, run_id=prepared.run_id)
+    if is_main_process():
+        registry.plugins.notify("pare_bench_run_started", config=config, run_id=prepared.run_id)
     measured = _Measured(started=datetime.now(UTC), seconds={"prepare": prepared.seconds})
     outcome: dict[str, Any] = {}
     try:
