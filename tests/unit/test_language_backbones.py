@@ -8,6 +8,7 @@ import torch
 from transformers import BertConfig, BertModel, DistilBertConfig, RobertaConfig, RobertaModel
 
 from pare_bench.builtin.backbones.language import HuggingFaceText, NanoText, nano_text_config
+from pare_bench.builtin.backbones.weights import bundled_digest
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError
 from pare_bench.pretraining.text import (
     EOS,
@@ -343,3 +344,25 @@ def test_tokenizer_gives_back_any_text_and_keeps_its_specials():
     assert [tokenizer.token_to_id(token) for token in ("<s>", "<pad>", "</s>", "<mask>")] == [0, 1, 2, 3]
     config = nano_text_config()
     assert (config.bos_token_id, config.pad_token_id, config.eos_token_id) == (0, 1, 2)
+
+
+def test_the_weights_that_are_loaded_are_known_by_their_digest(tmp_path):
+    model = RobertaModel(RobertaConfig(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64))
+    model.save_pretrained(tmp_path / "one")
+    chosen = HuggingFaceText.Params(model=str(tmp_path / "one"))
+    assert HuggingFaceText.weights_digest(chosen) == hashlib.sha256((tmp_path / "one" / "model.safetensors").read_bytes()).hexdigest()
+    assert HuggingFaceText.weights_digest(chosen.model_copy(update={"pretrained": False})) == ""
+    assert NanoText.weights_digest(NanoText.Params()) == bundled_digest("nano_text")
+    assert NanoText.weights_digest(NanoText.Params(pretrained=False)) == ""
+    with pytest.raises(DataMissingError, match="no safetensors weights"):
+        HuggingFaceText.weights_digest(HuggingFaceText.Params(model=str(tmp_path)))
+
+    # A model in several files: every one of them counts.
+    model.save_pretrained(tmp_path / "many", max_shard_size="20KB")
+    many = HuggingFaceText.Params(model=str(tmp_path / "many"))
+    before, shards = HuggingFaceText.weights_digest(many), sorted((tmp_path / "many").glob("model-*.safetensors"))
+    assert len(shards) > 1
+    content = bytearray(shards[-1].read_bytes())
+    content[-1] ^= 1
+    shards[-1].write_bytes(content)
+    assert HuggingFaceText.weights_digest(many) != before

@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel, RobertaConfig
+from transformers import AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel, RobertaConfig
 
-from pare_bench.builtin.backbones.weights import load_bundled
+from pare_bench.builtin.backbones import hub
+from pare_bench.builtin.backbones.weights import bundled_digest, load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
-from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+from pare_bench.errors import UsageError
 
 SUPPORTED_TYPES = ("bert", "camembert", "roberta", "xlm-roberta")
 """Model types whose encoder is a plain stack over ``LayerNorm(word + position + type)``."""
@@ -150,6 +151,11 @@ class NanoText(TextEncoder):
         super().__init__(model)
         self.params = chosen
 
+    @classmethod
+    def weights_digest(cls, params: Params) -> str:
+        """Return the SHA-256 of the bundled weights, "" for random weights."""
+        return bundled_digest("nano_text") if getattr(params, "pretrained", True) else ""
+
 
 class HuggingFaceText(TextEncoder):
     """A BERT- or RoBERTa-like encoder of transformers, by hub id or local folder. Safetensors only; code from the hub is never run."""
@@ -185,8 +191,19 @@ class HuggingFaceText(TextEncoder):
         config.add_cross_attention = False
         if chosen.dropout is not None:
             config.hidden_dropout_prob = config.attention_probs_dropout_prob = chosen.dropout
-        super().__init__(_load_model(chosen, config) if chosen.pretrained else _random_model(config))
+        super().__init__(hub.load_model(AutoModel, chosen, config) if chosen.pretrained else _random_model(config))
         self.params = chosen
+
+    @classmethod
+    def weights_digest(cls, params: Params) -> str:
+        """Return the SHA-256 of the safetensors weights, "" for random weights.
+
+        Raises:
+            DataMissingError: the file is neither on this machine nor to be had from the hub.
+
+        """
+        chosen = cls.Params.model_validate(params.model_dump())
+        return hub.weights_digest(chosen) if chosen.pretrained else ""
 
 
 def _random_model(config: PreTrainedConfig) -> PreTrainedModel:
@@ -197,33 +214,4 @@ def _load_config(params: HuggingFaceText.Params) -> PreTrainedConfig:
     known = None if params.pretrained or Path(params.model).exists() else published_config(params.model)
     if known is not None:
         return known
-    try:
-        return AutoConfig.from_pretrained(params.model, revision=params.revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _missing(params, "configuration") from error
-
-
-def _load_model(params: HuggingFaceText.Params, config: PreTrainedConfig) -> PreTrainedModel:
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model, info = AutoModel.from_pretrained(
-                params.model,
-                config=config,
-                revision=params.revision,
-                use_safetensors=True,
-                trust_remote_code=False,
-                add_pooling_layer=False,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError) as error:
-        raise _missing(params, "safetensors weights") from error
-    if info["missing_keys"]:
-        raise IntegrityError(f"weights of '{params.model}' lack {len(info['missing_keys'])} tensors, first '{min(info['missing_keys'])}'")
-    return model
-
-
-def _missing(params: HuggingFaceText.Params, what: str) -> DataMissingError:
-    return DataMissingError(
-        f"no {what} of backbone '{params.model}' on this machine or the hub",
-        hint=f"where there is network run: hf download {params.model}; or give a local folder that holds config.json and model.safetensors",
-    )
+    return hub.load_config(params)

@@ -12,13 +12,13 @@ from pydantic import Field
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
-from transformers import AutoConfig, SwinConfig, SwinModel
-from transformers.utils.hub import cached_file
+from transformers import SwinConfig, SwinModel
 
-from pare_bench.builtin.backbones.weights import bundled_digest, file_digest, load_bundled
+from pare_bench.builtin.backbones import hub
+from pare_bench.builtin.backbones.weights import bundled_digest, load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
-from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+from pare_bench.errors import UsageError
 
 #: Images enter ``nano_swin`` as (x - MEAN) / STD in every channel, in pretraining as here.
 MEAN, STD = 0.5, 0.25
@@ -168,7 +168,7 @@ class HuggingFaceSwin(backbone.Backbone):
         self.params = chosen = params if params is not None else self.Params()
         config = _load_config(chosen)
         config.drop_path_rate = chosen.drop_path
-        self.model = (_load_model(chosen, config) if chosen.pretrained else SwinModel(config, add_pooling_layer=False)).float()
+        self.model = (hub.load_model(SwinModel, chosen, config) if chosen.pretrained else SwinModel(config, add_pooling_layer=False)).float()
         self.patch_size = int(config.patch_size)
         self.image_size = int(config.image_size)
         self.dim, self.feats = int(config.embed_dim), int(config.hidden_size)
@@ -186,13 +186,7 @@ class HuggingFaceSwin(backbone.Backbone):
 
         """
         chosen = cls.Params.model_validate(params.model_dump())
-        if not chosen.pretrained:
-            return ""
-        try:
-            path = cached_file(chosen.model, "model.safetensors", revision=chosen.revision)
-        except (OSError, ValueError) as error:
-            raise _missing(chosen, "safetensors weights") from error
-        return file_digest(Path(str(path)))
+        return hub.weights_digest(chosen) if chosen.pretrained else ""
 
     def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch places feats"]:
         """Return the last stage's normalised features, row by row."""
@@ -233,31 +227,7 @@ def _load_config(params: HuggingFaceSwin.Params) -> Any:
     known = None if params.pretrained or Path(params.model).exists() else published_config(params.model)
     if known is not None:
         return known
-    try:
-        config = AutoConfig.from_pretrained(params.model, revision=params.revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _missing(params, "configuration") from error
+    config = hub.load_config(params)
     if config.model_type != "swin":
         raise UsageError(f"model '{params.model}' is of type '{config.model_type}', not 'swin'", hint="pare-bench list backbone")
     return config
-
-
-def _load_model(params: HuggingFaceSwin.Params, config: SwinConfig) -> SwinModel:
-    read: Any = SwinModel.from_pretrained
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model, info = read(
-                params.model, config=config, revision=params.revision, use_safetensors=True, add_pooling_layer=False, output_loading_info=True
-            )
-    except (OSError, ValueError) as error:
-        raise _missing(params, "safetensors weights") from error
-    if info["missing_keys"]:
-        raise IntegrityError(f"weights of '{params.model}' lack {len(info['missing_keys'])} tensors, first '{min(info['missing_keys'])}'")
-    return model
-
-
-def _missing(params: HuggingFaceSwin.Params, what: str) -> DataMissingError:
-    return DataMissingError(
-        f"no {what} of backbone '{params.model}' on this machine or the hub",
-        hint=f"where there is network run: hf download {params.model}; or give a local folder that holds config.json and model.safetensors",
-    )

@@ -1,9 +1,10 @@
-"""Weights that ship inside the package: read, checked against their model card, given back in single precision."""
+"""Weights that ship inside the package, read and checked against their model card; digests of weight files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_digest(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of one file, or over the digests of several in the order given."""
+    digests = [file_digest(path) for path in paths]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _card(name: str, folder: Path | None) -> dict[str, Any]:
