@@ -104,7 +104,7 @@ def train(
     """
     accelerator, reporter = services.accelerator, services.reporter
     if accelerator.mixed_precision == "fp16" and recipe.accumulate == "released" and recipe.clip_norm is not None:
-        raise UsageError("recipe.accumulate = released clips running sums, which float16 keeps scaled", hint="use --precision bfloat16")
+        raise UsageError("recipe.accumulate = released clips running sums, which float16 keeps scaled", hint="use -o precision=bfloat16")
     plan = Plan.of(len(data), recipe, budget)
     processes = Processes.of(accelerator)
     objective.to(accelerator.device)
@@ -208,7 +208,7 @@ class _Steps:
             loss, failure = 0.0, None
             try:
                 loss = self._in_pieces(batch, examples, progress, state)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 failure = str(error)
