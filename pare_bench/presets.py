@@ -38,6 +38,8 @@ _SEQUENCE: Mapping[str, Any] = {
     "mixer": {"name": "patch_replace", "params": {"begin": 0.5, "end": 0.0}},
     "aligner": {"name": "otdd_gaussian", "params": {}},
 }
+_TABLE: Mapping[str, Any] = {**_SEQUENCE, "embedder": {"name": "tabular", "params": {}}}
+_MODALITIES: Mapping[str, Mapping[str, Any]] = {"image": _IMAGE, "sequence": _SEQUENCE, "table": _TABLE}
 #: Curricula and recipes that differ from the modality's, for built-in tasks on bundled backbones.
 _TASKS: Mapping[str, Mapping[str, Any]] = {
     # Published: 500 -> 0 of 3136 (Cosmic); the released PSICOV configuration has no counts, so Cosmic's are used.
@@ -102,7 +104,7 @@ def preset_settings(preset: str, task: TaskSpec, method: str, *, shared: bool = 
 
 
 def _small_values(preset: str, task: TaskSpec) -> dict[str, Any]:
-    values: dict[str, Any] = dict(_IMAGE if task.modality == "image" else _SEQUENCE)
+    values: dict[str, Any] = dict(_MODALITIES.get(task.modality, _SEQUENCE))
     if task.dense and task.modality == "image":
         values |= _DENSE
     values |= _TASKS.get(task.name, {})

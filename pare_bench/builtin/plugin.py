@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pare_bench.builtin.suites.openml.catalogue import CATALOGUE
 from pare_bench.hookspecs import hookimpl
 from pare_bench.specs import (
     AlignerSpec,
@@ -19,6 +20,7 @@ from pare_bench.specs import (
 
 _NAS360 = "pare_bench.builtin.suites.nas360"
 _PDEBENCH = "pare_bench.builtin.suites.pdebench"
+_OPENML = "pare_bench.builtin.suites.openml"
 #: Tasks of PDEBench: name, summary, class, modality.
 _PDEBENCH_TASKS = (
     ("advection", "a wave carried along a circle", "Advection", "sequence"),
@@ -42,6 +44,14 @@ def pare_bench_suites() -> Iterator[SuiteSpec]:
         name="pdebench",
         summary="PDEBench: nine physical processes from their start to their end (Takamoto et al., NeurIPS 2022)",
         tasks=tuple(name for name, *_ in _PDEBENCH_TASKS),
+    )
+    yield SuiteSpec(
+        name="openml",
+        summary="the 12 of ORCA's OpenML tables that are on every machine (Shen et al., ICML 2023)",
+        tasks=tuple(entry.name for entry in CATALOGUE if entry.source),
+    )
+    yield SuiteSpec(
+        name="openml_full", summary="all 42 OpenML tables of ORCA; 30 of them need OpenML's files", tasks=tuple(entry.name for entry in CATALOGUE)
     )
 
 
@@ -119,6 +129,20 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
     )
     for name, summary, owner, modality in _PDEBENCH_TASKS:
         yield TaskSpec(name=name, summary=summary, target=f"{_PDEBENCH}.{name}:{owner}", dense=True, modality=modality)
+    for entry in CATALOGUE:
+        yield TaskSpec(
+            name=entry.name,
+            summary=entry.summary,
+            target=f"{_OPENML}.tasks:Openml{entry.id}",
+            modality="table",
+            tiers=("bundled", "official") if entry.source else ("official",),
+        )
+    yield TaskSpec(
+        name="causal_table",
+        summary="tables of any size and shape from a random causal model",
+        target=f"{_OPENML}.causal_table:CausalTable",
+        modality="table",
+    )
     sources = "pare_bench.builtin.sources"
     yield TaskSpec(
         name="fractals", summary="proxy: images of iterated-function systems", target=f"{sources}.fractals:Fractals", proxy=True, modality="image"
@@ -174,6 +198,9 @@ def pare_bench_embedders() -> Iterator[EmbedderSpec]:
     )
     yield EmbedderSpec(
         name="patch1d", summary="strided convolution with positions, for sequences", target=f"{embedders}.patch1d:Patch1d", modality="sequence"
+    )
+    yield EmbedderSpec(
+        name="tabular", summary="a token per feature with weights of its own, for tables", target=f"{embedders}.tabular:Tabular", modality="table"
     )
 
 

@@ -19,6 +19,7 @@ from pare_bench.contracts.task import InputShape
 SHAPES = {
     "image": (InputShape(1, (16, 16)), InputShape(3, (40, 28)), InputShape(5, (9, 130))),
     "sequence": (InputShape(1, (16,)), InputShape(4, (257,)), InputShape(2, (1000,))),
+    "table": (InputShape(2, (4,), table=True), InputShape(6, (37,), table=True), InputShape(9, (1,), table=True)),
 }
 
 

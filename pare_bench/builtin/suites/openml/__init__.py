@@ -1,0 +1,1 @@
+"""The tables of OpenML that ORCA was run on."""
