@@ -47,9 +47,28 @@ class Noisy(Objective):
         return (outputs.squeeze(-1) - batch.targets).square().mean()
 
 
-def trained(accelerator: Accelerator, examples: int, recipe: Recipe) -> dict[str, object]:
+class Steady(Noisy):
+    """The same layers in every step: how often ``forward`` is called does not matter."""
+
+    def forward(self, batch, progress):
+        self.calls = 1
+        return super().forward(batch, progress)
+
+
+class Tight(Steady):
+    """The last of several processes runs out of memory above two examples, in the middle of its work; the others never do."""
+
+    def forward(self, batch, progress):
+        loss = super().forward(batch, progress)
+        if len(batch.inputs) > 2 and Processes.of(Accelerator(cpu=True)).rank > 0:
+            loss.backward()
+            raise torch.OutOfMemoryError("out of memory")
+        return loss
+
+
+def trained(accelerator: Accelerator, examples: int, recipe: Recipe, kind: type[Noisy] = Noisy) -> dict[str, object]:
     torch.manual_seed(accelerator.process_index)
-    objective = Noisy()
+    objective = kind()
     if accelerator.is_main_process:
         torch.manual_seed(5)
         for parameter in objective.parameters():
@@ -68,6 +87,7 @@ def trained(accelerator: Accelerator, examples: int, recipe: Recipe) -> dict[str
     return {
         "losses": [point.train_loss for point in history.curve],
         "steps": history.steps,
+        "parts": history.parts,
         "examples": history.examples,
         "weights": [parameter.tolist() for parameter in objective.parameters()],
     }
@@ -103,6 +123,8 @@ def main(folder: Path) -> None:
     accelerator = Accelerator(cpu=True)
     seen = {
         "trained": {name: trained(accelerator, *case) for name, case in CASES.items()},
+        "tight": trained(accelerator, 23, Recipe(batch_size=12, learning_rate=0.01), Tight),
+        "roomy": trained(accelerator, 23, Recipe(batch_size=12, learning_rate=0.01), Steady),
         "predicted": {count: predicted(accelerator, count) for count in (1, 63, 64, 65, 200, 257)},
         "exchanged": exchanged(Processes.of(accelerator)),
     }

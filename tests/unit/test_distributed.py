@@ -42,6 +42,18 @@ def test_training_does_not_depend_on_the_number_of_processes(seen, case, count):
         assert found["weights"] == seen[count][0]["trained"][case]["weights"]
 
 
+@pytest.mark.parametrize("count", COUNTS[1:])
+def test_all_processes_back_off_when_one_runs_out_of_memory(seen, count):
+    expected = seen[1][0]["roomy"]
+    assert expected["parts"] == 1
+    for process in seen[count]:
+        found = process["tight"]
+        assert found["parts"] == {2: 4, 3: 2}[count]
+        np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-9)
+        for weights, same in zip(found["weights"], expected["weights"], strict=True):
+            np.testing.assert_allclose(weights, same, rtol=1e-8, atol=1e-9)
+
+
 def test_a_weight_without_gradient_anywhere_is_left_alone(seen):
     """AdamW would decay it if it had a gradient of zeros."""
     import torch
