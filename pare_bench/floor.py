@@ -1,6 +1,8 @@
-"""The floor: what a predictor that ignores its input scores. Printed with every result."""
+"""The floors: what a predictor that ignores its input scores, and one that says nothing changes. Printed with every result."""
 
 from __future__ import annotations
+
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,33 @@ class ConstantPredictor:
     def predict(self, inputs: Examples) -> NDArray[np.floating]:
         """Return the constant output for each of ``inputs`` ``[n ...]``."""
         return np.broadcast_to(self.output, (len(inputs), *self.output.shape)).astype(np.float32)
+
+
+class PersistencePredictor:
+    """Predicts that nothing changes: the fields of the input, in the units of the target.
+
+    Raises:
+        ValueError: the target is not a field that the input shows at an earlier time.
+    """
+
+    parameters_total = 0
+    parameters_trained = 0
+
+    def __init__(self, target: Target) -> None:
+        if not persists(target):
+            raise ValueError(f"{target!r} is not a field that the input shows at an earlier time")
+        self.target: Field = target
+
+    def predict(self, inputs: Examples) -> NDArray[np.floating]:
+        """Return the fields at the start for each of ``inputs`` ``[n ...]``."""
+        start = np.asarray(inputs)
+        fields = [start[:, channel] * np.float32(scale) + np.float32(offset) for channel, scale, offset in self.target.persistence]
+        return np.stack(fields, axis=1).reshape(len(start), *self.target.shape).astype(np.float32)
+
+
+def persists(target: Target) -> TypeGuard[Field]:
+    """Return whether the input shows what the target was at an earlier time."""
+    return isinstance(target, Field) and bool(target.persistence)
 
 
 def constant_output(target: Target, train: Split) -> NDArray[np.floating]:

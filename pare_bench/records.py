@@ -91,6 +91,7 @@ class RunRecord(_Part):
     seed: int
     metrics: tuple[MetricRecord, ...] = ()
     floor: float | None = None
+    persistence: float | None = Field(None, description="second floor, of fields that evolve: the score of saying that nothing changes")
     training: dict[str, TrainingRecord] = Field(default_factory=dict)
     predictions_sha256: str | None = None
     parameters_total: int = 0

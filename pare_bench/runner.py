@@ -27,7 +27,7 @@ from pare_bench.datasets.cache import Data, digest, generated_data
 from pare_bench.datasets.official import data_root, official_data
 from pare_bench.distributed import is_main_process, launched_processes, timeout
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
-from pare_bench.floor import ConstantPredictor
+from pare_bench.floor import ConstantPredictor, PersistencePredictor, persists
 from pare_bench.memory import MemoryLimit, PeakMemory
 from pare_bench.progress import Reporter
 from pare_bench.records import ComponentRecord, CurveRecord, EnvironmentRecord, MetricRecord, RunRecord, TaskRecord, TrainingRecord
@@ -157,6 +157,9 @@ def _fit_and_score(
         "status": "ok",
         "metrics": metrics,
         "floor": scores[0].compute(floor, splits.test),
+        "persistence": scores[0].compute(PersistencePredictor(task.target).predict(splits.test.inputs), splits.test)
+        if persists(task.target)
+        else None,
         "training": {name: _training_record(history) for name, history in context.histories.items()},
         "predictions_sha256": hashlib.sha256(np.ascontiguousarray(outputs).data).hexdigest(),
         "parameters_total": predictor.parameters_total,
@@ -175,7 +178,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault(f"device '{config.device}' is not available on this machine", hint="use --device cpu")
     if device.type == "cpu" and config.precision == "float16":
-        raise EnvironmentFault("precision 'float16' needs a GPU", hint="use --precision bfloat16 or --device cuda")
+        raise EnvironmentFault("precision 'float16' needs a GPU", hint="use -o precision=bfloat16 or --device cuda")
     if device.index is not None:
         if launched_processes() > 1:
             raise EnvironmentFault(f"device '{config.device}' is one GPU, and there are {launched_processes()} processes", hint="use --device cuda")

@@ -31,3 +31,9 @@ def pare_bench_methods() -> Iterator[MethodSpec]:
         slots=(),
     )
     yield MethodSpec(name="constant", summary="the trivial predictor: the floor", target=f"{_PACKAGE}.constant:Constant", slots=())
+    yield MethodSpec(
+        name="persistence",
+        summary="nothing changes: the second floor of fields that evolve",
+        target=f"{_PACKAGE}.persistence:Persistence",
+        slots=(),
+    )

@@ -67,7 +67,8 @@ class PlainDisplay:
         if record.status != "ok":
             return f"{name}: {record.status}: {record.reason} -> {result.path}"
         how = "served from the store" if result.served else f"{time.monotonic() - self.started:.0f} s"
-        return f"{name}: {record.primary.name} {record.primary.value:.4f} (floor {record.floor:.4f}), {how} -> {result.path}"
+        persistence = "" if record.persistence is None else f", persistence {record.persistence:.4f}"
+        return f"{name}: {record.primary.name} {record.primary.value:.4f} (floor {record.floor:.4f}{persistence}), {how} -> {result.path}"
 
     def time_left(self) -> str:
         """Return the estimated time for the rest, from the mean of the runs so far."""
