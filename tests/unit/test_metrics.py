@@ -235,3 +235,22 @@ def test_bad_targets_are_refused():
     # (n, n) against (n, 1, n): broadcasting would score n^2 pairs.
     with pytest.raises(ValueError, match="shape"):
         metrics.relative_l2(np.ones((3, 3)), np.ones((3, 1, 3)))
+
+
+def test_channel_nrmse_counts_every_quantity_alike():
+    rng = np.random.default_rng(0)
+    target = rng.standard_normal((4, 3, 5, 6)) * np.array([1.0, 1e3, 1e-3])[:, None, None]
+    pred = target + 0.1 * rng.standard_normal(target.shape) * np.array([1.0, 1e3, 1e-3])[:, None, None]
+    by_hand = np.array(
+        [[np.sqrt(((p - t) ** 2).mean()) / np.sqrt((t**2).mean()) for p, t in zip(*pair, strict=True)] for pair in zip(pred, target, strict=True)]
+    )
+    assert metrics.channel_nrmse(pred, target) == pytest.approx(by_hand.mean())
+    assert metrics.median_nrmse(pred, target) == pytest.approx(np.median(by_hand.mean(1)))
+    assert metrics.channel_nrmse(pred[:, :1], target[:, :1]) == pytest.approx(metrics.nrmse(pred[:, :1], target[:, :1]))
+
+
+def test_channel_nrmse_refuses_what_it_cannot_score():
+    with pytest.raises(ValueError, match="channel 1 of target sample 2 is zero everywhere"):
+        metrics.channel_nrmse(np.ones((3, 2, 4)), np.ones((3, 2, 4)) * np.array([[1, 1], [1, 1], [1, 0]])[:, :, None])
+    with pytest.raises(ValueError, match="at least three axes"):
+        metrics.channel_nrmse(np.ones((3, 4)), np.ones((3, 4)))
