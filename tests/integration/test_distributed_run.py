@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +13,6 @@ from pare_bench.records import RunRecord
 #: A micro-batch of 7 of 31 examples: shards of unequal size, a last batch of 3.
 SMALL = ("--preset", "smoke", "-o", "size.train=31", "-o", "size.val=17", "-o", "size.test=70", "-o", "recipe.batch_size=7")
 SOURCE = ("-o", "source_size.train=64", "-o", "source_size.val=1", "-o", "source_size.test=1")
-PLAIN = {"OMP_NUM_THREADS": "1"}
 
 
 def records(out: Path) -> dict[str, RunRecord]:
@@ -70,32 +65,35 @@ def test_a_run_is_served_to_all_processes(tmp_path):
     assert path.stat().st_mtime_ns == before
 
 
-def run_command(out: Path, *options: str) -> list[str]:
-    start = [sys.executable, "-m", "pare_bench", "run", "--method", "pare", "--task", "satellite", "--out", str(out), *SMALL, *SOURCE]
-    return [*start, "-o", "budget.epochs=16", "-o", "recipe.warmup=0.0", *options]
+def run_command(out: Path) -> list[str]:
+    start = ["-m", "pare_bench", "run", "--method", "pare", "--task", "satellite", "--out", str(out), *SMALL, *SOURCE]
+    return [*start, "-o", "budget.epochs=16", "-o", "recipe.warmup=0.0"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [1, 3])
-def test_a_killed_run_goes_on_and_ends_with_the_same_predictions(tmp_path, after):
-    """SIGKILL at whatever point the process has reached when the checkpoint of some epoch appears."""
-    environment = {**os.environ, **PLAIN, "PARE_BENCH_CHECKPOINT_SECONDS": "0"}
-    subprocess.run(run_command(tmp_path / "whole"), env=environment, check=True, capture_output=True)
+@pytest.mark.parametrize(("count", "after"), [(1, 1), (1, 3), (2, 2)])
+def test_a_killed_run_goes_on_and_ends_with_the_same_predictions(tmp_path, count, after):
+    """SIGKILL at whatever point the processes have reached when the checkpoint of some epoch appears."""
+    often = {"PARE_BENCH_CHECKPOINT_SECONDS": "0"}
+    for code, _, err in several_processes.run(count, *run_command(tmp_path / "whole"), **often):
+        assert code == 0, err
     killed = tmp_path / "killed"
-    process = subprocess.Popen(run_command(killed), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    processes = several_processes.start(count, *run_command(killed), **often)
     seen: set[tuple[int, int]] = set()
     deadline = time.monotonic() + 200
     while len(seen) < after and time.monotonic() < deadline:
         seen |= {(path.stat().st_ino, path.stat().st_mtime_ns) for path in killed.glob("checkpoints/*/train.safetensors")}
         time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.communicate()
     assert not records(killed)
-    again = subprocess.run(run_command(killed), env=environment, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert "goes on after epoch" in again.stderr
+    again = several_processes.run(count, *run_command(killed), **often)
+    assert [code for code, _, _ in again] == [0] * count, again
+    assert "goes on after epoch" in again[0][2]
     whole, resumed = records(tmp_path / "whole")["satellite"], records(killed)["satellite"]
     assert resumed.predictions_sha256 == whole.predictions_sha256
-    assert resumed.training == whole.training
+    assert resumed.training["train"].curve == whole.training["train"].curve
     assert resumed.metrics == whole.metrics
     assert not (killed / "checkpoints").exists()
