@@ -30,7 +30,9 @@ from pare_bench.seeds import stream_seed
 from pare_bench.trained import restrict
 from pare_bench.training import History, LoopServices, Objective, train
 
+#: Examples and bytes (as float32) of an evaluation batch; whichever is reached first. Official PSICOV has 60 MB an example.
 EVALUATION_BATCH = 64
+EVALUATION_BYTES = 512 * 2**20
 
 
 @dataclass
@@ -138,6 +140,11 @@ class Context:
         return NetworkPredictor(network, self.accelerator, data.val.inputs[:1], self.back_off)
 
 
+def evaluation_batch(shape: tuple[int, ...]) -> int:
+    """Return how many examples of ``shape`` are predicted at a time: 64, or fewer where they are large; the same on every machine."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (4 * math.prod(shape))))
+
+
 @torch.no_grad()
 def predict(network: nn.Module, inputs: Examples, accelerator: Accelerator, back_off: BackOff | None = None) -> np.ndarray:
     """Return the network's raw outputs ``[n ...]`` float32 in evaluation mode, in every process.
@@ -147,16 +154,17 @@ def predict(network: nn.Module, inputs: Examples, accelerator: Accelerator, back
     was_training = network.training
     network.eval()
     processes, back_off = Processes.of(accelerator), back_off or BackOff()
-    starts = range(0, len(inputs), EVALUATION_BATCH)
+    size = evaluation_batch(inputs.shape[1:])
+    starts = range(0, len(inputs), size)
     gathered: np.ndarray | None = None
-    with closing(evaluation_batches(inputs, starts[processes.rank :: processes.count], EVALUATION_BATCH)) as batches:
+    with closing(evaluation_batches(inputs, starts[processes.rank :: processes.count], size)) as batches:
         for turn in range(0, len(starts), processes.count):
             own = _outputs(network, next(batches), accelerator, back_off) if turn + processes.rank < len(starts) else None
             if gathered is None:
                 # The main process has the first batch.
                 gathered = np.empty((len(inputs), *processes.from_main(own.shape[1:] if own is not None else None)), np.float32)
             for owner, start in enumerate(starts[turn : turn + processes.count]):
-                rows = gathered[start : start + EVALUATION_BATCH]
+                rows = gathered[start : start + size]
                 rows[...] = processes.rows_from(owner, own if owner == processes.rank else None, rows.shape).cpu().numpy()
     network.train(was_training)
     if gathered is None:

@@ -16,7 +16,8 @@ from pare_bench.context import Context
 from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Classes
+from pare_bench.contracts.task import Classes, Examples
+from pare_bench.datasets.lazy import in_memory
 from pare_bench.errors import TrainingDivergedError
 from pare_bench.network import TransferNetwork, to_batch
 from pare_bench.seeds import stream, stream_seed
@@ -58,6 +59,13 @@ class Orca(Method):
         context.fit(TargetObjective(network, data.target), network, data)
         return context.predictor(network, data)
 
+    def alignment_rate(self, learning_rate: float, epoch: int) -> float:
+        """Return the rate of alignment epoch ``epoch`` (from 0): 10 times the fine-tuning rate where that is at most 1e-3, and a further factor
+        once the epoch is beyond a milestone, both as released.
+        """
+        base = learning_rate * self.params.rate_factor if learning_rate <= 1e-3 else learning_rate
+        return base * float(self.params.rate_decay ** sum(epoch > milestone for milestone in self.params.rate_milestones))
+
     def _align(self, network: TransferNetwork, data: TrainData, source: Source, context: Context) -> None:
         began = time.perf_counter()
         features, labels = source.features(network.backbone, context.device, self.params.source_samples)
@@ -66,18 +74,14 @@ class Orca(Method):
         seed = stream_seed(*context.words("pseudo classes"))
         classes = processes.from_main(pseudo_labels(data, self.params.pseudo_classes, seed) if processes.is_main else None)
         processes.same_start(network)
-        rate = context.config.recipe.learning_rate
-        rate = rate * self.params.rate_factor if rate <= 1e-3 else rate
-        optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=rate)
+        optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=self.alignment_rate(context.config.recipe.learning_rate, 0))
         history = History()
         context.reporter.stage("align", self.params.align_epochs)
         network.embedder.train()
         for epoch in range(self.params.align_epochs):
             total = 0.0
-            # The released schedule: a further factor once the epoch, counted from 0, is beyond a milestone.
-            factor = self.params.rate_decay ** sum(epoch > milestone for milestone in self.params.rate_milestones)
             for group in optimiser.param_groups:
-                group["lr"] = rate * factor
+                group["lr"] = self.alignment_rate(context.config.recipe.learning_rate, epoch)
             rng = stream(*context.words("align", epoch))
             for position, label in enumerate(rng.permutation(np.unique(classes))):
                 members = np.flatnonzero(classes == label)
@@ -106,9 +110,17 @@ class Orca(Method):
 
 def pseudo_labels(data: TrainData, num: int, seed: int) -> np.ndarray:
     """Return a class per training example [n]: its own, or a k-means cluster of its flattened target reduced to at most 32 principal components."""
-    targets = np.asarray(data.train.targets)
     if isinstance(data.target, Classes):
-        return targets
-    flat = targets.reshape(len(targets), -1).astype(np.float32)
+        return np.asarray(data.train.targets)
+    flat = _flattened(data.train.targets)
     reduced = PCA(min(32, *flat.shape), random_state=seed % 2**32).fit_transform(flat)
     return KMeans(min(num, len(flat)), n_init=1, random_state=seed % 2**32).fit_predict(reduced)
+
+
+def _flattened(targets: Examples) -> np.ndarray:
+    """Return the targets as rows of float32; maps that are not in memory are thinned to at most 64 places a side (PSICOV would take 3.6 GB)."""
+    if in_memory(targets):
+        return np.asarray(targets).reshape(len(targets), -1).astype(np.float32)
+    thin = (..., *(slice(None, None, -(-side // 64)) for side in targets.shape[1:]))
+    rows = [np.asarray(targets[start : start + 64])[thin].astype(np.float32) for start in range(0, len(targets), 64)]
+    return np.concatenate(rows).reshape(len(targets), -1)
