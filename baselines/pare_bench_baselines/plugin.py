@@ -37,3 +37,14 @@ def pare_bench_methods() -> Iterator[MethodSpec]:
         target=f"{_PACKAGE}.persistence:Persistence",
         slots=(),
     )
+    tables = f"{_PACKAGE}.tabular"
+    for name, summary, target in (
+        ("logistic_regression", "logistic regression on tables, tuned", "forest:LogisticRegression"),
+        ("random_forest", "random forest on tables, tuned", "forest:RandomForest"),
+        ("xgboost", "XGBoost on tables, tuned (extra tabular)", "boosting:XGBoost"),
+        ("lightgbm", "LightGBM on tables, tuned (extra tabular)", "boosting:LightGbm"),
+        ("catboost", "CatBoost on tables, tuned (extra tabular)", "boosting:CatBoost"),
+        ("tabpfn", "TabPFN on tables, as it comes (extra tabpfn)", "untuned:TabPfn"),
+        ("autogluon", "AutoGluon on tables, a limited time (extra autogluon)", "untuned:AutoGluon"),
+    ):
+        yield MethodSpec(name=name, summary=summary, target=f"{tables}.{target}", slots=())
