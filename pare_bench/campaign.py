@@ -1,21 +1,30 @@
-"""Several runs: serve what the store has, run what is missing, save each record and rebuild the leaderboard after it."""
+"""Several runs: serve what the store has, run what is missing, save each record and keep the leaderboard up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from filelock import FileLock
+
 from pare_bench.checkpoint import CheckpointFolder
 from pare_bench.config import RunConfig
 from pare_bench.distributed import Processes, is_main_process, launched_processes
+from pare_bench.explanation import Run, cause
 from pare_bench.leaderboard import build, to_json
+from pare_bench.predictions import Mode, PredictionsFolder
 from pare_bench.progress import Reporter
 from pare_bench.records import RunRecord
 from pare_bench.registry import Registry
-from pare_bench.runner import build_accelerator, prepare, run
-from pare_bench.store import Store, write_atomically
+from pare_bench.runner import Prepared, build_accelerator, prepare, run
+from pare_bench.running import RunningRuns
+from pare_bench.store import RecordCache, Store, write_atomically
+
+#: Share of the time that may go into rebuilding the leaderboard between runs; it is always rebuilt at the end.
+_LEADERBOARD_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -40,34 +49,52 @@ class Display(Reporter, Protocol):
 
 
 def run_all(
-    registry: Registry, configs: Sequence[RunConfig], store: Store, display: Display, *, command: str, executor: str = "local", resume: bool = True
+    registry: Registry,
+    configs: Sequence[RunConfig],
+    store: Store,
+    display: Display,
+    *,
+    command: str,
+    executor: str = "local",
+    resume: bool = True,
+    predictions: Mode = "compact",
 ) -> list[Result]:
     """Carry out ``configs`` and return their results; Ctrl-C ends the list early and marks ``display.interrupted``.
 
-    Failed runs of an earlier call are run again; finished and skipped ones are served. An interrupted run goes on from its last checkpoint, unless
-    ``resume`` is False. When several processes work together, the main one decides what is served and is the only one that writes.
+    Failed runs of an earlier call are run again; finished and skipped ones are served; a damaged record is set aside and made again. An interrupted
+    run goes on from its last checkpoint, unless ``resume`` is False. When several processes work together, the main one decides what is served and
+    is the only one that writes.
     """
     main = is_main_process()
     results: list[Result] = []
+    running = RunningRuns(store.root)
+    leaderboard = Leaderboard(store, display.note)
+    folder = PredictionsFolder(store.root / "predictions", predictions)
 
     def one(config: RunConfig) -> RunRecord:
         display.begin(config)
         display.stage("prepare")
         prepared = prepare(registry, config)
-        found = store.find(config.suite, config.task.name, config.method.name, prepared.run_id) if main else None
+        found, why = _stored(store, prepared, display) if main else (None, None)
         if launched_processes() > 1:
             found = Processes.of(build_accelerator(config)).from_main(found)
         served = found is not None and found.status != "failed"
         checkpoint = CheckpointFolder(store.root / "checkpoints" / prepared.run_id, resume)
-        record = found if found is not None and served else run(registry, prepared, display, command, checkpoint)
+        if found is not None and served:
+            record = found
+        else:
+            if main:
+                running.begin(prepared.run_id, config)
+            record = run(registry, prepared, display, command, checkpoint, folder, why)
         path = store.path(config.suite, config.task.name, config.method.name, record.run_id)
         results.append(Result(record, path, served))
         if not served and main:
             store.save(record)
+            running.end(record.run_id)
             if record.status != "failed":
                 checkpoint.remove()
             registry.plugins.notify("pare_bench_run_finished", record=record)
-            write_leaderboard(store)
+            leaderboard.update()
         display.end(results[-1])
         return record
 
@@ -76,9 +103,54 @@ def run_all(
             pass
     except KeyboardInterrupt:
         display.interrupted = True
+    finally:
+        if main:
+            leaderboard.finish()
     return results
 
 
-def write_leaderboard(store: Store) -> None:
-    """Rebuild ``leaderboard.json`` from all records of the store."""
-    write_atomically(store.root / "leaderboard.json", to_json(build(store.records())).encode())
+def _stored(store: Store, prepared: Prepared, display: Display) -> tuple[RunRecord | None, str | None]:
+    """Return the stored record of a run, and why it is carried out where that is not to be served."""
+    config = prepared.config
+    found, damaged = store.find_or_set_aside(config.suite, config.task.name, config.method.name, prepared.run_id)
+    if found is not None and found.status != "failed":
+        return found, None
+    if damaged is not None:
+        display.note(f"the stored record was damaged; it is now '{damaged}', and the run is done again")
+        return None, "the stored record was damaged"
+    records = store.of_method(config.suite, config.task.name, config.method.name)
+    why = cause(Run.now(config, prepared.identity), records)
+    if found is None and any(record.config == config and record.status != "failed" for record in records):
+        # The same settings have been run: whoever expects to be served wants to know why not.
+        display.note(f"runs again: {why}")
+    return found, why
+
+
+class Leaderboard:
+    """``leaderboard.json`` of a store while runs come in: rebuilt after a run where that is cheap, and at the end whatever it costs."""
+
+    def __init__(self, store: Store, note: Callable[[str], None]) -> None:
+        self._store = store
+        self._cache = RecordCache(store, lambda _, message: note(f"left out of the leaderboard: {message}"))
+        self._behind = False
+        self._rest_until = 0.0
+
+    def update(self) -> None:
+        """Take note of a new record."""
+        self._behind = True
+        if time.monotonic() >= self._rest_until:
+            began = time.monotonic()
+            self._rebuild()
+            ended = time.monotonic()
+            self._rest_until = ended + (ended - began) / _LEADERBOARD_SHARE
+
+    def finish(self) -> None:
+        """Bring the file up to date, where it is not."""
+        if self._behind:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        # Whoever comes last has seen the records of all processes that share the store.
+        with FileLock(self._store.root / ".leaderboard.lock"):
+            write_atomically(self._store.root / "leaderboard.json", to_json(build(self._cache.records())).encode())
+        self._behind = False

@@ -130,15 +130,18 @@ class RunConfig(Params):
         """Return the configuration as JSON with sorted keys: the text that is hashed."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
+    def digest(self) -> str:
+        """Return the SHA-256 of the configuration."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
     def label(self) -> str:
         """Return a short name for progress lines."""
         return f"{self.method.name} {self.task.name} seed {self.seed}"
 
 
-def run_identity(config: RunConfig, code_digest: str, data_digest: str) -> str:
-    """Return the run id: 16 hex digits over configuration, code of its components and data."""
-    text = "\n".join((config.canonical(), code_digest, data_digest))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def identity_digest(*parts: str) -> str:
+    """Return 16 hex digits over the parts of an identity."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 import sys
@@ -18,32 +17,26 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import InitProcessGroupKwargs
 
 from pare_bench.checkpoint import CheckpointFolder
-from pare_bench.code_digest import CORE, code_digest, with_imports
-from pare_bench.config import SLOTS, RunConfig, Tier, run_identity
+from pare_bench.code_digest import combined
+from pare_bench.config import SLOTS, RunConfig, Tier
 from pare_bench.context import Context
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import SPLIT_NAMES, Metric, Split, Task, weighted
-from pare_bench.datasets.cache import Data, digest, generated_data
-from pare_bench.datasets.official import data_root, official_data
+from pare_bench.contracts.task import SPLIT_NAMES, Task, weighted
+from pare_bench.datasets.cache import Data
 from pare_bench.distributed import is_main_process, launched_processes, timeout
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
-from pare_bench.floor import ConstantPredictor, PersistencePredictor, persists
+from pare_bench.identity import identity_of
 from pare_bench.memory import MemoryLimit, PeakMemory
+from pare_bench.predictions import PredictionsFolder, outputs_digest
 from pare_bench.progress import Reporter
-from pare_bench.records import ComponentRecord, CurveRecord, EnvironmentRecord, MetricRecord, RunRecord, TaskRecord, TrainingRecord
+from pare_bench.records import ComponentRecord, CurveRecord, EnvironmentRecord, IdentityRecord, RunRecord, TaskRecord, TrainingRecord
 from pare_bench.registry import Registry
+from pare_bench.revision import revision
+from pare_bench.run_data import SourceData, source_data, target_data
+from pare_bench.scoring import measure, metrics_of, scored, scoring_code
 from pare_bench.training import History
 
 _LIBRARIES = ("torch", "timm", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "POT")
-
-
-@dataclass(frozen=True)
-class SourceData:
-    """The proxy task of a run, its tier and its data."""
-
-    task: Task
-    tier: Tier
-    data: Data
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,13 @@ class Prepared:
     task: Task
     data: Data
     source: SourceData | None
-    weights_sha256: str
-    run_id: str
-    code_sha256: str
+    identity: IdentityRecord
     seconds: float
+
+    @property
+    def run_id(self) -> str:
+        """The run id."""
+        return self.identity.run_id
 
 
 def prepare(registry: Registry, config: RunConfig) -> Prepared:
@@ -69,22 +65,35 @@ def prepare(registry: Registry, config: RunConfig) -> Prepared:
     """
     began = time.perf_counter()
     task: Task = registry.build("task", config.task.name, config.task.params)
-    data = _target_data(task, config)
-    source = _source_data(registry, config)
-    weights = (
-        registry.component("backbone", config.backbone.name).weights_digest(registry.params("backbone", config.backbone.name, config.backbone.params))
-        if config.backbone
-        else ""
+    data = target_data(task, config)
+    source = source_data(registry, config)
+    identity = identity_of(
+        registry, config, data=data.sha256, source=source.data.sha256 if source else None, weights=_weights_digest(registry, config) or None
     )
-    code = code_digest(with_imports([*CORE, *_component_modules(registry, config)]))
-    data_digests = " ".join([data.sha256, source.data.sha256 if source else "", weights])
-    return Prepared(config, task, data, source, weights, run_identity(config, code, data_digests), code, time.perf_counter() - began)
+    return Prepared(config, task, data, source, identity, time.perf_counter() - began)
 
 
-def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str, checkpoint: CheckpointFolder | None = None) -> RunRecord:
+def _weights_digest(registry: Registry, config: RunConfig) -> str | None:
+    if config.backbone is None:
+        return None
+    params = registry.params("backbone", config.backbone.name, config.backbone.params)
+    digest: str = registry.component("backbone", config.backbone.name).weights_digest(params)
+    return digest
+
+
+def run(
+    registry: Registry,
+    prepared: Prepared,
+    reporter: Reporter,
+    command: str,
+    checkpoint: CheckpointFolder | None = None,
+    predictions: PredictionsFolder | None = None,
+    cause: str | None = None,
+) -> RunRecord:
     """Train, predict, score; a failure becomes a failed record. Ctrl-C is not a failure and passes through.
 
-    ``checkpoint`` is where training states are kept and where an interrupted run goes on from. With several processes an unexpected failure in one
+    ``checkpoint`` is where training states are kept and where an interrupted run goes on from, ``predictions`` where the outputs on the test split
+    are kept, ``cause`` why the run was not served. With several processes an unexpected failure in one
     of them is raised, so that the launcher ends all.
     """
     config = prepared.config
@@ -94,7 +103,7 @@ def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str
     outcome: dict[str, Any] = {}
     try:
         with PeakMemory() as memory, MemoryLimit(config.device):
-            outcome = _fit_and_score(registry, prepared, reporter, measured, checkpoint)
+            outcome = _fit_and_score(registry, prepared, reporter, measured, checkpoint, predictions)
         outcome["peak_memory_mb"] = memory.megabytes
     except TrainingDivergedError as error:
         outcome = {"status": "failed", "reason": str(error)}
@@ -108,7 +117,7 @@ def run(registry: Registry, prepared: Prepared, reporter: Reporter, command: str
             raise
         outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         measured.traceback = error
-    record = _record(registry, prepared, measured, outcome, command)
+    record = _record(registry, prepared, measured, {**outcome, "cause": cause}, command)
     if measured.traceback is not None:
         reporter.stage("failed")
         sys.excepthook(type(measured.traceback), measured.traceback, measured.traceback.__traceback__)
@@ -123,11 +132,16 @@ class _Measured:
 
 
 def _fit_and_score(
-    registry: Registry, prepared: Prepared, reporter: Reporter, measured: _Measured, checkpoint: CheckpointFolder | None
+    registry: Registry,
+    prepared: Prepared,
+    reporter: Reporter,
+    measured: _Measured,
+    checkpoint: CheckpointFolder | None,
+    predictions: PredictionsFolder | None,
 ) -> dict[str, Any]:
     config, task, splits = prepared.config, prepared.task, prepared.data.splits
-    scores = task.metrics if config.track == "clean" else task.released_metrics(config.recipe.batch_size)
-    data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), scores, splits.train, splits.val)
+    metrics = metrics_of(task, config)
+    data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), metrics, splits.train, splits.val)
     method = registry.build("method", config.method.name, config.method.params)
     reason = method.skip_reason(data)
     if reason is not None:
@@ -148,20 +162,22 @@ def _fit_and_score(
     outputs = np.asarray(predictor.predict(splits.test.inputs), dtype=np.float32)
     if not np.isfinite(outputs).all():
         raise TrainingDivergedError("predictions on the test split are not finite", hint="lower recipe.learning_rate")
-    metrics = tuple(_score(metric, outputs, splits.test, primary=metric is scores[0]) for metric in scores)
-    floor = ConstantPredictor(task.target, splits.train).predict(splits.test.inputs)
+    scores = scored(task, config, outputs, splits)
     stages = {name: history.seconds for name, history in context.histories.items()}
     measured.seconds |= stages | {"build": fitted - began - sum(stages.values()), "evaluate": time.perf_counter() - fitted}
     trained = context.histories.get("train")
+    kept = None
+    if predictions is not None and is_main_process():
+        kept = predictions.save(prepared.run_id, outputs, lambda rounded: measure(metrics, rounded, splits.test) == scores.metrics)
     return {
         "status": "ok",
-        "metrics": metrics,
-        "floor": scores[0].compute(floor, splits.test),
-        "persistence": scores[0].compute(PersistencePredictor(task.target).predict(splits.test.inputs), splits.test)
-        if persists(task.target)
-        else None,
+        "metrics": scores.metrics,
+        "floor": scores.floor,
+        "persistence": scores.persistence,
+        "scoring": scoring_code(task, config),
         "training": {name: _training_record(history) for name, history in context.histories.items()},
-        "predictions_sha256": hashlib.sha256(np.ascontiguousarray(outputs).data).hexdigest(),
+        "predictions_sha256": outputs_digest(outputs),
+        "predictions": kept,
         "parameters_total": predictor.parameters_total,
         "parameters_trained": predictor.parameters_trained,
         "samples_per_second": trained.examples / trained.seconds if trained else None,
@@ -197,38 +213,16 @@ def _augments(task: Task) -> bool:
     return type(task).augment is not Task.augment or type(task).augment_examples is not Task.augment_examples
 
 
-def _target_data(task: Task, config: RunConfig) -> Data:
-    if config.tier == "bundled":
-        splits = task.bundled(config.data_seed, config.track)
-        return Data(splits, digest(splits))
-    if config.tier == "official" or config.size is None:
-        return official_data(task, data_root(), config.track, config.data_seed)
-    data = generated_data(task, config.data_seed, config.size.task_size())
-    return Data(task.in_track(data.splits, config.track), data.sha256)
-
-
-def _source_data(registry: Registry, config: RunConfig) -> SourceData | None:
-    """Return the proxy data: generated where the task has such a tier, whatever the target's tier; a proxy is the same for both."""
-    if config.source is None:
-        return None
-    task: Task = registry.build("task", config.source.name, config.source.params)
-    if config.source_size is None:
-        return SourceData(task, "official", official_data(task, data_root(), "clean"))
-    return SourceData(task, "generated", generated_data(task, config.data_seed, config.source_size.task_size()))
-
-
-def _score(metric: Metric, outputs: np.ndarray, test: Split, *, primary: bool) -> MetricRecord:
-    return MetricRecord(name=metric.name, value=metric.compute(outputs, test), direction=metric.direction, primary=primary)
-
-
 def _training_record(history: History) -> TrainingRecord:
     curve = tuple(CurveRecord(**asdict(point)) for point in history.curve)
-    return TrainingRecord(curve=curve, best_epoch=history.best_epoch, steps=history.steps, stopped=history.stopped)
-
-
-def _component_modules(registry: Registry, config: RunConfig) -> list[str]:
-    named = [("method", config.method.name), ("task", config.task.name), *((SLOTS[slot], chosen.name) for slot, chosen in config.slots().items())]
-    return [registry.spec(kind, name).target.partition(":")[0] for kind, name in named]
+    return TrainingRecord(
+        curve=curve,
+        best_epoch=history.best_epoch,
+        steps=history.steps,
+        stopped=history.stopped,
+        parts=history.parts,
+        resumed_from=history.resumed_from,
+    )
 
 
 def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome: dict[str, Any], command: str) -> RunRecord:
@@ -243,7 +237,7 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         suite=config.suite,
         task=_task_record(task, config.tier, prepared.data),
         source=_task_record(prepared.source.task, prepared.source.tier, prepared.source.data) if prepared.source else None,
-        weights_sha256=prepared.weights_sha256 or None,
+        weights_sha256=prepared.identity.weights,
         method=component("method", config.method.name, config.method.params),
         slots={slot: component(SLOTS[slot], chosen.name, chosen.params) for slot, chosen in config.slots().items()},
         track=config.track,
@@ -255,7 +249,8 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         config=config,
-        code_sha256=prepared.code_sha256,
+        code_sha256=combined(prepared.identity.code),
+        identity=prepared.identity,
         **outcome,
     )
 
@@ -275,9 +270,11 @@ def _environment(config: RunConfig) -> EnvironmentRecord:
     device = torch.cuda.get_device_name() if config.device.startswith("cuda") else platform.processor() or platform.machine()
     return EnvironmentRecord(
         pare_bench=importlib.metadata.version("pare-bench"),
+        revision=revision(),
         python=platform.python_version(),
         platform=platform.platform(),
         device=device,
         threads=torch.get_num_threads(),
+        processes=launched_processes(),
         libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
     )

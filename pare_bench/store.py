@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
+from pare_bench.config import RunConfig
+from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
+from pare_bench.records import RecordFault, RunRecord
 
-from pare_bench.errors import EnvironmentFault, IntegrityError
-from pare_bench.records import RunRecord
+#: Seconds after which a temporary file is what a killed process left behind.
+_LEFT_BEHIND = 3600
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -29,11 +32,23 @@ def write_atomically(path: Path, content: bytes) -> None:
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
+            _flush_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power failure, where the operating system can flush folders."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class Store:
@@ -44,7 +59,7 @@ class Store:
         self.records_folder = root / "records"
 
     def check_writable(self) -> None:
-        """Fail before any training when results could not be saved afterwards.
+        """Fail before any training when results could not be saved afterwards; sweep up what killed processes left half-written.
 
         Raises:
             EnvironmentFault: ``root`` cannot be created or written.
@@ -53,6 +68,9 @@ class Store:
             self.records_folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.records_folder):
                 pass
+            for path in self.root.rglob(".*.tmp"):
+                if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise EnvironmentFault(
                 f"--out '{self.root}' cannot be written: {error.strerror or error}", hint="choose a writable folder with --out DIR"
@@ -71,6 +89,63 @@ class Store:
         path = self.path(suite, task, method, run_id)
         return read_record(path) if path.exists() else None
 
+    def find_or_set_aside(self, suite: str, task: str, method: str, run_id: str) -> tuple[RunRecord | None, Path | None]:
+        """Return the record of a run, None when it has not been run, and where a damaged record of it has been moved, so that it can be run again."""
+        try:
+            return self.find(suite, task, method, run_id), None
+        except IntegrityError:
+            return None, self.set_aside(self.path(suite, task, method, run_id))
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a damaged file to ``damaged/`` and return where it is now.
+
+        Raises:
+            EnvironmentFault: it cannot be moved.
+        """
+        place = self.root / "damaged" / path.relative_to(self.root)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            number = 1
+            while (target := place.with_name(f"{place.name}.{number}")).exists():
+                number += 1
+            path.replace(target)
+        except OSError as error:
+            raise EnvironmentFault(f"cannot move the damaged '{path}' away: {error.strerror or error}", hint=f"rm '{path}'") from error
+        return target
+
+    def of_method(self, suite: str, task: str, method: str) -> list[RunRecord]:
+        """Return the readable records of a method on a task, in the order of their paths."""
+        found = []
+        for path in sorted((self.records_folder / suite / task / method).glob("*.json")):
+            try:
+                found.append(read_record(path))
+            except IntegrityError:
+                continue
+        return found
+
+    def newest(self, config: RunConfig) -> RunRecord | None:
+        """Return the newest record of exactly this configuration, whatever code and data it was made with."""
+        same = [record for record in self.of_method(config.suite, config.task.name, config.method.name) if record.config == config]
+        return max(same, key=lambda record: (record.finished, record.run_id), default=None)
+
+    def locate(self, run: str) -> Path:
+        """Return the record file of a run that is given as a path, a run id, or the first four or more digits of one.
+
+        Raises:
+            UsageError: there is no such run, or several.
+        """
+        if Path(run).is_file():
+            return Path(run)
+        plain = len(run) >= 4 and set(run) <= set("0123456789abcdef")
+        found = sorted(self.records_folder.glob(f"*/*/*/{run}*.json")) if plain else []
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"there is no run '{run}' in '{self.root}'", hint=f"pare-bench status --out {self.root}")
+        raise UsageError(
+            f"run '{run}' is the beginning of {len(found)} run ids", hint="give more digits: " + ", ".join(path.stem for path in found[:5])
+        )
+
     def save(self, record: RunRecord) -> Path:
         """Write a record and return its path."""
         path = self.path(record.suite, record.task.name, record.method.name, record.run_id)
@@ -87,17 +162,53 @@ class Store:
             yield read_record(path)
 
 
+class RecordCache:
+    """All records of a store, each file parsed again only when it has changed."""
+
+    def __init__(self, store: Store, skip: Callable[[Path, str], None] | None = None) -> None:
+        """Watch ``store``; a file that is not a record is told to ``skip`` (path, message) once and left out, or raised without it."""
+        self._store = store
+        self._skip = skip
+        self._known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
+
+    def records(self) -> list[RunRecord]:
+        """Return the records as they are on disk now, in the order of their paths.
+
+        Raises:
+            IntegrityError: a file is not a record, and nobody wants to be told.
+        """
+        known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
+        for path in sorted(self._store.records_folder.glob("*/*/*/*.json")):
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # moved away by another process
+                continue
+            state = (status.st_mtime_ns, status.st_size)
+            seen = self._known.get(path)
+            known[path] = seen if seen is not None and seen[0] == state else (state, self._read(path))
+        self._known = known
+        return [record for _, record in known.values() if record is not None]
+
+    def _read(self, path: Path) -> RunRecord | None:
+        try:
+            return read_record(path)
+        except IntegrityError as error:
+            if self._skip is None:
+                raise
+            self._skip(path, str(error))
+            return None
+
+
 def read_record(path: Path) -> RunRecord:
     """Read one record.
 
     Raises:
-        IntegrityError: the file is not a record of a known schema.
+        IntegrityError: the file is not a record of a known schema, or has been changed since it was written.
+        EnvironmentFault: the file cannot be read.
     """
     try:
         return RunRecord.from_json(path.read_text("utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        problem = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-        where = ".".join(str(part) for part in problem["loc"])
-        raise IntegrityError(
-            f"'{path}' is not a run record: {where + ': ' if where else ''}{problem['msg']}", hint="move the file away and run the command again"
-        ) from error
+    except (RecordFault, UnicodeDecodeError) as error:
+        raise IntegrityError(f"'{path}' is not a run record: {error}", hint="move the file away and run the command again") from error
+    except OSError as error:
+        raise EnvironmentFault(f"'{path}' cannot be read: {error.strerror or error}", hint=f"ls -l '{path}'") from error

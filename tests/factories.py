@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from pare_bench.config import RunConfig, Slot
-from pare_bench.records import ComponentRecord, EnvironmentRecord, MetricRecord, RunRecord, TaskRecord
+from pare_bench.records import ComponentRecord, EnvironmentRecord, IdentityRecord, MetricRecord, RunRecord, TaskRecord
 
 
 def digest(text: str) -> str:
@@ -40,15 +40,21 @@ def make_record(
 
     The run id follows from configuration, code and data, as in the runner.
     """
-    resolved = RunConfig(suite=suite, task=Slot(name=task), tier=tier, track=track, preset=preset, seed=seed, method=Slot(name=method), **(config or {}))
+    resolved = RunConfig(
+        suite=suite, task=Slot(name=task), tier=tier, track=track, preset=preset, seed=seed, method=Slot(name=method), **(config or {})
+    )
     ok = status == "ok"
     sizes = {"train": 8, "val": 4, "test": 4}
+
+    identity = IdentityRecord(
+        config=resolved.digest(), code={"component": digest(f"{code} {version}")[:16]}, data=digest(f"{task} {data}"), libraries={"torch": "2.6"}
+    )
 
     def component(slot: Slot) -> ComponentRecord:
         return ComponentRecord(name=slot.name, params=slot.params, plugin="builtin", distribution="pare-bench", version="0.1.0")
 
     return RunRecord(
-        run_id=digest(f"{resolved.canonical()} {code} {version} {data}")[:16],
+        run_id=identity.run_id,
         status=status,
         reason=reason if ok else reason or "out of memory",
         suite=suite,
@@ -66,7 +72,13 @@ def make_record(
         command=f"pare-bench run --method {method}" if command is None else command,
         config=resolved,
         code_sha256=digest(code),
+        identity=identity,
     )
+
+
+def run_identity(config: RunConfig, code: str, data: str) -> str:
+    """The run id of a configuration with some code and data."""
+    return IdentityRecord(config=config.digest(), code={"component": code}, data=data, libraries={}).run_id
 
 
 def make_grid(scores: dict[str, dict[str, list[float]]], **fields: Any) -> list[RunRecord]:

@@ -28,6 +28,14 @@ class RunFormat(StrEnum):
     MD = "md"
 
 
+class Predictions(StrEnum):
+    """How much of the predictions is kept beside the records."""
+
+    NONE = "none"
+    COMPACT = "compact"
+    FULL = "full"
+
+
 def run_command(
     method: Annotated[str, typer.Option("--method", "-m", help="Method: pare-bench list method.")],
     suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
@@ -43,6 +51,10 @@ def run_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network (torch.compile); short for -o compile=true.")] = False,
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint of an interrupted run.")] = True,
+    only_failed: Annotated[bool, typer.Option("--only-failed", help="Only the runs whose newest record says that they failed.")] = False,
+    predictions: Annotated[
+        Predictions, typer.Option(help="Outputs on the test split to keep: none, compact (halved where no metric moves) or full.")
+    ] = Predictions.COMPACT,
     out: Annotated[Path, typer.Option(help="Folder of records and leaderboard.json.")] = Path("leaderboard"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and stop.")] = False,
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
@@ -70,10 +82,14 @@ def run_command(
     )
     configs = resolve(registry, request)
     registry.entry("executor", executor)
+    store = Store(out)
+    if only_failed:
+        planned = len(configs)
+        configs = [config for config in configs if (newest := store.newest(config)) is not None and newest.status == "failed"]
+        output.note(f"{len(configs)} of {planned} runs have failed" + ("" if configs else "; nothing to do"))
     if dry_run:
         _print_plan(configs, format)
         return ExitCode.OK
-    store = Store(out)
     store.check_writable()
 
     from pare_bench.campaign import run_all
@@ -81,7 +97,7 @@ def run_command(
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with progress_display(len(configs)) as display:
-        results = run_all(registry, configs, store, display, command=command, executor=executor, resume=resume)
+        results = run_all(registry, configs, store, display, command=command, executor=executor, resume=resume, predictions=predictions.value)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, format)

@@ -4,9 +4,10 @@ import json
 
 import hypothesis.strategies as st
 import pytest
+from factories import run_identity
 from hypothesis import given, settings
 
-from pare_bench.config import SLOTS, Budget, Recipe, RunConfig, Size, apply_override, parse_overrides, run_identity, validated
+from pare_bench.config import SLOTS, Budget, Recipe, RunConfig, Size, apply_override, parse_overrides, validated
 from pare_bench.errors import UsageError
 from pare_bench.registry import Registry
 from pare_bench.resolution import Request, resolve

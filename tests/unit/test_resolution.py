@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from factories import run_identity
 
-from pare_bench.config import parse_overrides, run_identity
+from pare_bench.config import parse_overrides
 from pare_bench.errors import UsageError
 from pare_bench.registry import Registry
 from pare_bench.resolution import Request, resolve

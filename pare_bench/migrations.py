@@ -1,0 +1,49 @@
+"""Older records made readable: each step turns the document of one schema number into that of the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+#: Number of the newest schema.
+NEWEST = 2
+
+
+class UnknownSchemaError(ValueError):
+    """A document whose schema is not one of ours, or newer than this version of pare-bench."""
+
+
+def migrated(document: Any) -> dict[str, Any]:
+    """Return a record's document in the newest schema; its facts stay as they are, what an older schema did not know stays unknown.
+
+    Raises:
+        UnknownSchemaError: the document is no record, or of a schema that this version does not know.
+    """
+    number = schema_number(document)
+    for step in range(number, NEWEST):
+        document = _STEPS[step](document)
+    return document
+
+
+def schema_number(document: Any) -> int:
+    """Return the number of a record's schema.
+
+    Raises:
+        UnknownSchemaError: the document is no record, or of a schema that this version does not know.
+    """
+    schema = document.get("schema") if isinstance(document, Mapping) else None
+    found = re.fullmatch(r"pare-bench/record/([1-9]\d{0,3})", schema) if isinstance(schema, str) else None
+    if found is None:
+        raise UnknownSchemaError(f"not a pare-bench record: its schema is {schema!r}")
+    if int(found[1]) > NEWEST:
+        raise UnknownSchemaError(f"'{schema}' is newer than this version of pare-bench, which knows records up to {NEWEST}")
+    return int(found[1])
+
+
+def _from_1(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 2 added identity, scoring, predictions and rescored; version 1 kept none of them, and all of them may be absent."""
+    return {**document, "schema": "pare-bench/record/2"}
+
+
+_STEPS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: _from_1}
