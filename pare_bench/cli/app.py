@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pare_bench.cli import check, compare, data, listing, run
+from pare_bench.cli import check, compare, data, leaderboard, listing, run
 from pare_bench.cli.output import write
 from pare_bench.version import __version__
 
@@ -40,3 +40,4 @@ app.command("show")(listing.show_command)
 app.command("plugins")(listing.plugins_command)
 app.command("check")(check.check_command)
 app.add_typer(data.data_app, name="data")
+app.add_typer(leaderboard.leaderboard_app, name="leaderboard")

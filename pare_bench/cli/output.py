@@ -99,9 +99,11 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
     return table
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, right: Sequence[str] = ()) -> None:
-    """Write a table to stdout: drawn on a terminal, Markdown elsewhere."""
-    if stdout_is_terminal():
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, right: Sequence[str] = (), drawn: bool | None = None
+) -> None:
+    """Write a table to stdout: drawn or as Markdown; by default drawn on a terminal, Markdown elsewhere."""
+    if stdout_is_terminal() if drawn is None else drawn:
         render(rich_table(columns, rows, title=title, right=right))
     else:
         write(markdown_table(columns, rows))

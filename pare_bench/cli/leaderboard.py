@@ -1,0 +1,78 @@
+"""``pare-bench leaderboard``: what is made from records, and whether they are records."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pare_bench.cli import output
+from pare_bench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pare_bench.validation import Problem
+
+leaderboard_app = typer.Typer(
+    help="Records and what is made from them.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+class ValidateFormat(StrEnum):
+    """Formats of what is wrong with records."""
+
+    TABLE = "table"
+    RICH = "rich"
+    JSON = "json"
+    MD = "md"
+    GITHUB = "github"
+
+
+@leaderboard_app.command("validate")
+def validate_command(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Record files, folders or stores; default: leaderboard.")] = None,
+    format: Annotated[  # noqa: A002
+        ValidateFormat | None,
+        typer.Option("--format", help="Default: table on a terminal, md elsewhere; rich is table; github: annotations of a workflow."),
+    ] = None,
+) -> int:
+    """Check records: schema, content, place, and whether their parts fit together. Exit code 4 when something is wrong."""
+    from pare_bench.validation import validate
+
+    result = validate(paths or [Path("leaderboard")])
+    if format is ValidateFormat.JSON:
+        problems = [
+            {"path": str(problem.path), "field": problem.field, "line": problem.line, "message": problem.message} for problem in result.problems
+        ]
+        output.write_json({"checked": result.checked, "problems": problems})
+    elif format is ValidateFormat.GITHUB:
+        for problem in result.problems:
+            output.write(annotation(problem))
+    elif result.problems:
+        columns = ("file", "line", "field", "problem")
+        rows = [(str(problem.path), str(problem.line), problem.field, problem.message) for problem in result.problems]
+        output.table(columns, rows, drawn=None if format is None else format is not ValidateFormat.MD)
+    files = "1 record" if result.checked == 1 else f"{result.checked} records"
+    wrong = len({problem.path for problem in result.problems})
+    output.note(f"{files} checked, " + (f"{wrong} with something wrong" if wrong else "all valid"))
+    return ExitCode.INTEGRITY if result.problems else ExitCode.OK
+
+
+def annotation(problem: Problem) -> str:
+    """Return a problem as a GitHub workflow command."""
+    properties = {"file": str(problem.path), "line": str(problem.line), "title": f"record: {problem.field or 'whole file'}"}
+    shown = ",".join(f"{name}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for name, value in properties.items())
+    return f"::error {shown}::{_escaped(problem.message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+@leaderboard_app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema (draft 2020-12) of records."""
+    from pare_bench.schema import as_text, record_schema
+
+    output.write(as_text(record_schema()))
