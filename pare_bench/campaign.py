@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-from filelock import FileLock
 
 from pare_bench.checkpoint import CheckpointFolder
 from pare_bench.config import RunConfig
 from pare_bench.distributed import Processes, is_main_process, launched_processes
 from pare_bench.explanation import Run, cause
-from pare_bench.leaderboard import build, to_json
+from pare_bench.leaderboard_file import LeaderboardFile
 from pare_bench.predictions import Mode, PredictionsFolder
 from pare_bench.progress import Reporter
 from pare_bench.records import RunRecord
 from pare_bench.registry import Registry
 from pare_bench.runner import Prepared, build_accelerator, prepare, run
 from pare_bench.running import RunningRuns
-from pare_bench.store import RecordCache, Store, write_atomically
-
-#: Share of the time that may go into rebuilding the leaderboard between runs; it is always rebuilt at the end.
-_LEADERBOARD_SHARE = 0.02
+from pare_bench.store import Store
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def run_all(
     main = is_main_process()
     results: list[Result] = []
     running = RunningRuns(store.root)
-    leaderboard = Leaderboard(store, display.note)
+    leaderboard = LeaderboardFile(store, display.note)
     folder = PredictionsFolder(store.root / "predictions", predictions)
 
     def one(config: RunConfig) -> RunRecord:
@@ -124,33 +118,3 @@ def _stored(store: Store, prepared: Prepared, display: Display) -> tuple[RunReco
         # The same settings have been run: whoever expects to be served wants to know why not.
         display.note(f"runs again: {why}")
     return found, why
-
-
-class Leaderboard:
-    """``leaderboard.json`` of a store while runs come in: rebuilt after a run where that is cheap, and at the end whatever it costs."""
-
-    def __init__(self, store: Store, note: Callable[[str], None]) -> None:
-        self._store = store
-        self._cache = RecordCache(store, lambda _, message: note(f"left out of the leaderboard: {message}"))
-        self._behind = False
-        self._rest_until = 0.0
-
-    def update(self) -> None:
-        """Take note of a new record."""
-        self._behind = True
-        if time.monotonic() >= self._rest_until:
-            began = time.monotonic()
-            self._rebuild()
-            ended = time.monotonic()
-            self._rest_until = ended + (ended - began) / _LEADERBOARD_SHARE
-
-    def finish(self) -> None:
-        """Bring the file up to date, where it is not."""
-        if self._behind:
-            self._rebuild()
-
-    def _rebuild(self) -> None:
-        # Whoever comes last has seen the records of all processes that share the store.
-        with FileLock(self._store.root / ".leaderboard.lock"):
-            write_atomically(self._store.root / "leaderboard.json", to_json(build(self._cache.records())).encode())
-        self._behind = False

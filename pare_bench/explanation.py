@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 from pare_bench.code_digest import combined
 from pare_bench.config import RunConfig
+from pare_bench.errors import UnknownNameError
+from pare_bench.identity import code_of, libraries_of
 from pare_bench.records import IdentityRecord, RunRecord
+from pare_bench.registry import Registry
 from pare_bench.variants import age
 
 Part = Literal["config", "code", "data", "source", "weights", "libraries"]
@@ -134,3 +137,50 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _short(digest: str | None) -> str:
     return digest[:12] if digest else "none"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A stored run beside the code and libraries that are here now, and beside its nearest neighbour in the store.
+
+    ``changed`` is what has changed since, None where that cannot be said (``unknown`` tells why): code and libraries, for configuration and data
+    are known when the run is called for. ``neighbour`` is the nearest other run of the same method on the same task.
+    """
+
+    record: RunRecord
+    changed: list[Difference] | None
+    unknown: str | None
+    neighbour: tuple[RunRecord, list[Difference]] | None
+
+    @property
+    def verdict(self) -> str:
+        """What the same command would do now."""
+        run = f"run {self.record.run_id}"
+        if self.changed is None:
+            return f"{run}: whether it would be served cannot be said: {self.unknown}"
+        if self.changed:
+            return f"{run} would be done again: {sentence(self.changed)}"
+        if self.record.status == "failed":
+            return f"{run} would be done again: it failed ({self.record.reason})"
+        return f"{run} would be served: code and libraries are what they were; the data are compared when it is called for"
+
+
+def explain(registry: Registry, record: RunRecord, others: Iterable[RunRecord]) -> Explanation:
+    """Explain a stored run; ``others`` are the stored runs of its method on its task."""
+    neighbour = nearest(Run.of(record), [other for other in others if other.run_id != record.run_id])
+    changed, unknown = changes_since(registry, record)
+    return Explanation(record, changed, unknown, neighbour)
+
+
+def changes_since(registry: Registry, record: RunRecord) -> tuple[list[Difference] | None, str | None]:
+    """Return which code and libraries have changed since a run, or None and why that cannot be said."""
+    if record.identity is None:
+        return None, "its record is of version 1, which did not keep the parts"
+    try:
+        code = code_of(registry, record.config)
+    except UnknownNameError as error:
+        return None, str(error)
+    return [
+        *_entries("code", record.identity.code, code),
+        *_entries("libraries", record.identity.libraries, libraries_of(code)),
+    ], None

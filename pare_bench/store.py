@@ -199,6 +199,12 @@ class RecordCache:
             return None
 
 
+def store_of(path: Path) -> Store | None:
+    """Return the store in which a record file stands, None where it stands alone."""
+    folders = path.resolve().parents
+    return Store(folders[4]) if len(folders) > 4 and folders[3].name == "records" else None
+
+
 def read_record(path: Path) -> RunRecord:
     """Read one record.
 

@@ -34,7 +34,7 @@ def validate_command(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Record files, folders or stores; default: leaderboard.")] = None,
     format: Annotated[  # noqa: A002
         ValidateFormat | None,
-        typer.Option("--format", help="Default: table on a terminal, md elsewhere; rich is table; github: annotations of a workflow."),
+        typer.Option("--format", help="Default: table on a terminal, md elsewhere; rich: a table; github: annotations."),
     ] = None,
 ) -> int:
     """Check records: schema, content, place, and whether their parts fit together. Exit code 4 when something is wrong."""
