@@ -65,11 +65,11 @@ _CPU_EPOCHS: Mapping[str, int] = {
     "ecg": 14,
     "satellite": 14,
     "deepsea": 14,
-    # Tables: 300 to 500 steps each, whatever the number of rows.
+    # Tables: 190 to 480 steps each, whatever the number of rows.
     "openml_11": 40,
     "openml_23": 12,
-    "openml_31": 20,
-    "openml_37": 25,
+    "openml_31": 10,
+    "openml_37": 15,
     "openml_50": 25,
     "openml_54": 30,
     "openml_1510": 40,

@@ -139,9 +139,9 @@ def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
 
 
 def _preset(device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
-    from pare_bench.published import KEYS
+    from pare_bench.published import KEYS, ORCA_KEYS
 
-    official = all(tiers.get(task, tier) == "official" and task in KEYS for task in tasks)
+    official = all(tiers.get(task, tier) == "official" and task in {*KEYS, *ORCA_KEYS} for task in tasks)
     if not official or device == "cpu":
         return "cpu"
     output.note("preset auto: paper, since there are a GPU and official data")
