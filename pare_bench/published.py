@@ -65,7 +65,8 @@ def paper_settings(task: str, method: str, *, shared: bool = False) -> tuple[Set
         return _orca_alone(task, method)
     if task not in KEYS:
         raise UsageError(
-            f"preset 'paper' has no published settings for task '{task}'", hint=f"use --preset cpu; published are: {', '.join(KEYS)} and the tables of OpenML"
+            f"preset 'paper' has no published settings for task '{task}'",
+            hint=f"use --preset cpu; published are: {', '.join(KEYS)} and the tables of OpenML",
         )
     pare, orca = _released("pare", task), _released("orca", task)
     own = pare if method == "pare" and not shared else orca
