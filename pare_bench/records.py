@@ -199,10 +199,12 @@ class RunRecord(_Part):
             RecordFault: the text is not a record, is of a newer schema, or has been changed since it was written.
         """
         try:
-            text = _unsealed(text)
-            if f'\n  "schema": "{SCHEMA}"' in text:
-                return cls.model_validate_json(text)
-            return cls.model_validate(migrated(json.loads(text, parse_constant=_refuse)))
+            sealed = _SEAL.search(text)
+            if sealed is not None and f'\n  "schema": "{SCHEMA}"' in text:
+                bare = text[: sealed.start()] + _UNSEALED + text[sealed.end() :]
+                if _sha256(bare) == sealed[1]:
+                    return cls.model_validate_json(bare)
+            return cls.model_validate(_unsealed(migrated(json.loads(text, parse_constant=_refuse))))
         except ValidationError as error:
             problem = error.errors()[0]
             raise RecordFault(".".join(str(part) for part in problem["loc"]), problem["msg"]) from error
@@ -214,17 +216,12 @@ class RunRecord(_Part):
             raise RecordFault("", "not a record: too many levels") from error
 
 
-def _unsealed(text: str) -> str:
-    """Return ``text`` with null in the place of its seal, which must fit."""
-    found = _SEAL.search(text)
-    if found is None:
-        return text
-    bare = text[: found.start()] + _UNSEALED + text[found.end() :]
-    if _sha256(bare) != found[1]:
-        # Another layout of the same content is no damage.
-        document = json.loads(text, parse_constant=_refuse)
-        if not isinstance(document, dict) or _sha256(_text({**document, "content_sha256": None})) != found[1]:
-            raise RecordFault("content_sha256", "the content has been changed since it was written")
+def _unsealed(document: dict[str, Any]) -> dict[str, Any]:
+    """Return ``document`` with null in the place of its seal, which must fit its content, in whatever layout that was written."""
+    seal = document.get("content_sha256")
+    bare = {**document, "content_sha256": None}
+    if seal is not None and _sha256(_text(bare)) != seal:
+        raise RecordFault("content_sha256", "the content has been changed since it was written")
     return bare
 
 

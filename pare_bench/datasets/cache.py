@@ -1,4 +1,4 @@
-"""Generated data on disk: made once for each (task, version, parameters, seed, size), written whole or not at all, checked when read."""
+"""Generated data on disk: made once for each (task, version, code, parameters, seed, size), written whole or not at all, checked when read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
+from pare_bench.code_digest import code_digest, with_imports
 from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 ROOT_VARIABLE = "PARE_BENCH_CACHE"
+#: What task modules import to score outputs; it makes no data.
+_SCORING = frozenset({"pare_bench.metrics", "pare_bench.released_metrics", "pare_bench.tracks"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def digest(splits: Splits) -> str:
 
 def _key(task: Task, seed: int, size: TaskSize) -> str:
     params = task.params.model_dump_json()
-    text = f"{task.name} {task.version} {params} {seed} {size}"
+    # A simulator that was changed without a new version must not be served its old data.
+    code = code_digest(module for module in with_imports([type(task).__module__]) if module not in _SCORING)
+    text = f"{task.name} {task.version} {params} {seed} {size} {code}"
     return f"v{task.version}-s{seed}-{size.train}-{size.val}-{size.test}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
