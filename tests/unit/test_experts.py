@@ -315,12 +315,13 @@ def test_features_of_the_whole_network_hardly_change_with_a_rotation() -> None:
 
 def test_rotation_signal_of_one_coefficient_is_a_wigner_function() -> None:
     bandwidth = 3
-    coefficients = torch.zeros(1, 1, 3, 5, 5, dtype=torch.complex64)
-    coefficients[0, 0, 2, 3, 1] = 1.0
-    synthesis = torch.from_numpy(harmonics.wigner_table(bandwidth, bandwidth)).float()
+    coefficients = torch.zeros(1, 1, 3, 5, 3, dtype=torch.complex64)
+    coefficients[0, 0, 2, 3, 1] = 0.5 + 1j
+    synthesis = torch.from_numpy(harmonics.wigner_table(bandwidth, bandwidth)[:, :, bandwidth - 1 :]).float()
     signal = rotation_signal(coefficients, synthesis)[0, 0]
     matrix = harmonics.wigner_matrices(bandwidth, np.array([[np.pi * 2 / 3, harmonics.colatitudes(3)[4], np.pi * 5 / 3]]))[0]
-    assert signal[4, 2, 5].item() == pytest.approx(matrix[2, 3, 1].conj().real, abs=1e-6)
+    # Order m = 1, n = 1 (n counted from 0 up) and the conjugate term of a real signal.
+    assert signal[4, 2, 5].item() == pytest.approx(2 * ((0.5 + 1j) * matrix[2, 3, 3].conj()).real, abs=1e-6)
 
 
 # --- Fourier operator -------------------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ DEEPSEA = Expert(
     },
     recipes={
         "tiny": {"recipe.learning_rate": 2e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 2e-3, "recipe.weight_decay": 0.02, "recipe.batch_size": 32, "budget.epochs": 40},
+        "small": {"recipe.learning_rate": 2e-3, "recipe.weight_decay": 0.02, "recipe.batch_size": 32, "budget.epochs": 20},
         "published": {
             "recipe.optimiser": "sgd",
             "recipe.learning_rate": 0.01,

@@ -61,7 +61,7 @@ DILATED_RESNET = Expert(
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 4, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 4, "budget.epochs": 8},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 4, "budget.epochs": 5},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 1e-3,

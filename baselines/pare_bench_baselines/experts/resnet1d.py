@@ -89,7 +89,7 @@ RESNET1D = Expert(
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 32, "budget.epochs": 20},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 32, "budget.epochs": 8},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 1e-4,

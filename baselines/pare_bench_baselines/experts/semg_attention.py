@@ -48,12 +48,12 @@ SEMG_ATTENTION = Expert(
     misfit=needs(2, Classes, Labels),
     sizes={
         "tiny": {"kernel": 5, "width": 16, "hidden": (16,), "dropout": 0.36},
-        "small": {"kernel": 9, "width": 128, "hidden": (128, 128), "dropout": 0.36},
+        "small": {"kernel": 9, "width": 64, "hidden": (64,), "dropout": 0.5},
         "published": {"kernel": 1, "width": 128, "hidden": (500, 500, 2000), "dropout": 0.36},
     },
     recipes={
         "tiny": {"recipe.learning_rate": 2e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 2e-3, "recipe.weight_decay": 0.05, "recipe.batch_size": 32, "budget.epochs": 40},
+        "small": {"recipe.learning_rate": 2e-3, "recipe.weight_decay": 0.05, "recipe.batch_size": 32, "budget.epochs": 25},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 1e-3,

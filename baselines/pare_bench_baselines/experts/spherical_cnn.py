@@ -43,19 +43,19 @@ class S2Conv(nn.Module):
         # Coefficient n of a point filter is conj(Y^l_n(point)), and its conjugate enters; D_n0 is conj(Y_n).
         points = wigner_matrices(bandwidth, np.stack([longitude, colatitude, np.zeros_like(colatitude)], -1))[..., bandwidth - 1]
         degrees = np.sqrt((2 * np.arange(bandwidth) + 1) / (4 * np.pi))
-        _constant(self, "filter_basis", points.conj() * degrees[:, None])
+        _constant(self, "filter_basis", (points.conj() * degrees[:, None])[..., bandwidth - 1 :])
         analysis = wigner_table(bandwidth, bandwidth_in)[..., bandwidth - 1, :] * degrees[:, None, None]
         _constant(self, "analysis", analysis * quadrature(bandwidth_in) * math.pi / bandwidth_in)
-        _constant(self, "synthesis", wigner_table(bandwidth, bandwidth))
+        _constant(self, "synthesis", wigner_table(bandwidth, bandwidth)[:, :, bandwidth - 1 :])
         self.weight = nn.Parameter(torch.randn(after, before, len(colatitude)) / math.sqrt(before * len(colatitude)))
 
     def coefficients(self, signals: Float[Tensor, "batch before rows columns"]) -> Complex[Tensor, "batch before degrees orders"]:
         """Return the spherical-harmonic coefficients of signals, degrees below ``bandwidth``, orders from 1 - bandwidth to bandwidth - 1."""
         spectrum = _kept(torch.fft.fft(signals), self.bandwidth)
-        return torch.einsum("bcjm,lmj->bclm", spectrum, self.analysis.to(spectrum.dtype))
+        return torch.view_as_complex(torch.einsum("bcjmz,lmj->bclmz", torch.view_as_real(spectrum), self.analysis).contiguous())
 
     def filters(self) -> Complex[Tensor, "after before degrees orders"]:
-        """Return the conjugate coefficients of the filters."""
+        """Return the conjugate coefficients of the filters, orders from 0 up: outputs are real, the others follow."""
         return torch.einsum("ocp,pln->ocln", self.weight.to(self.filter_basis.dtype), self.filter_basis)
 
     def forward(self, signals: Float[Tensor, "batch before rows columns"]) -> Float[Tensor, "batch after colatitude a c"]:
@@ -77,19 +77,19 @@ class SO3Conv(nn.Module):
         turns = 2 * np.pi * np.arange(ANGLES) / ANGLES
         # Near the identity the sum of the outer angles is the turn in the plane.
         euler = np.array([(a, b, turn - a) for b, a in zip(colatitude, longitude, strict=True) for turn in turns])
-        _constant(self, "filter_basis", wigner_matrices(bandwidth, euler).conj())
+        _constant(self, "filter_basis", wigner_matrices(bandwidth, euler).conj()[..., bandwidth - 1 :, :])
         weights = (2 * np.arange(bandwidth)[:, None] + 1) / (8 * np.pi**2) * quadrature(bandwidth_in) * (math.pi / bandwidth_in) ** 2
         _constant(self, "analysis", wigner_table(bandwidth, bandwidth_in) * weights[:, None, None])
-        _constant(self, "synthesis", wigner_table(bandwidth, bandwidth))
+        _constant(self, "synthesis", wigner_table(bandwidth, bandwidth)[:, :, bandwidth - 1 :])
         self.weight = nn.Parameter(torch.randn(after, before, len(euler)) / math.sqrt(before * len(euler)))
 
     def coefficients(self, signals: Float[Tensor, "batch before colatitude a c"]) -> Complex[Tensor, "batch before degrees m n"]:
         """Return coefficients of signals in the functions conj(D^l_mn)."""
         spectrum = _kept(_kept(torch.fft.fft2(signals), self.bandwidth), self.bandwidth, -2)
-        return torch.einsum("bcjmn,lmnj->bclmn", spectrum, self.analysis.to(spectrum.dtype))
+        return torch.view_as_complex(torch.einsum("bcjmnz,lmnj->bclmnz", torch.view_as_real(spectrum), self.analysis).contiguous())
 
     def filters(self) -> Complex[Tensor, "after before degrees k n"]:
-        """Return the conjugate coefficients of the filters."""
+        """Return the conjugate coefficients of the filters, k from 0 up: outputs are real, the others follow."""
         return torch.einsum("ocp,plkn->oclkn", self.weight.to(self.filter_basis.dtype), self.filter_basis)
 
     def forward(self, signals: Float[Tensor, "batch before colatitude a c"]) -> Float[Tensor, "batch after rows a2 c2"]:
@@ -98,14 +98,18 @@ class SO3Conv(nn.Module):
         return rotation_signal(products, self.synthesis)
 
 
-def rotation_signal(coefficients: Complex[Tensor, "batch maps degrees m n"], synthesis: Tensor) -> Float[Tensor, "batch maps colatitude a c"]:
-    """Return the real signal ``sum of c^l_mn conj(D^l_mn)`` on the grid of rotations; ``synthesis`` is :func:`harmonics.wigner_table`."""
+def rotation_signal(coefficients: Complex[Tensor, "batch maps degrees m half"], synthesis: Tensor) -> Float[Tensor, "batch maps colatitude a c"]:
+    """Return the real signal ``sum of c^l_mn conj(D^l_mn)`` on the grid of rotations, given ``c^l_mn`` for n from 0 up.
+
+    ``synthesis`` is :func:`harmonics.wigner_table` for those n.
+    """
     bandwidth = synthesis.shape[0]
-    columns = torch.einsum("bclmn,lmnj->bcjmn", coefficients, synthesis.to(coefficients.dtype))
+    columns = torch.view_as_complex(torch.einsum("bclmnz,lmnj->bcjmnz", torch.view_as_real(coefficients), synthesis).contiguous())
     orders = torch.arange(1 - bandwidth, bandwidth, device=columns.device) % (2 * bandwidth)
-    spectrum = columns.new_zeros(*columns.shape[:3], 2 * bandwidth, 2 * bandwidth)
-    spectrum[..., orders[:, None], orders[None, :]] = columns
-    return torch.fft.ifft2(spectrum, norm="forward").real
+    spectrum = columns.new_zeros(*columns.shape[:3], 2 * bandwidth, bandwidth)
+    spectrum[..., orders, :] = columns
+    # Column n = 0 holds its own conjugate pairs; irfft takes the others twice, once conjugated, and pads the highest frequency with zero.
+    return torch.fft.irfft(torch.fft.ifft(spectrum, dim=-2, norm="forward"), n=2 * bandwidth, norm="forward")
 
 
 def integrate_rotations(signals: Float[Tensor, "batch maps colatitude a c"]) -> Float[Tensor, "batch maps"]:
@@ -176,12 +180,12 @@ SPHERICAL_CNN = Expert(
     misfit=_misfit,
     sizes={
         "tiny": {"bandwidths": (6, 4), "widths": (4, 8), "hidden": 16},
-        "small": {"bandwidths": (12, 6), "widths": (12, 32)},
+        "small": {"bandwidths": (10, 6), "widths": (12, 32)},
         "published": {"bandwidths": (30, 15, 15, 7, 7, 3, 3), "widths": (8, 16, 16, 24, 24, 32, 64)},
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 32, "budget.epochs": 20},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 32, "budget.epochs": 12},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 5e-3,

@@ -63,7 +63,7 @@ UNET = Expert(
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 8, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 8, "budget.epochs": 10},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 8, "budget.epochs": 6},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 5e-3,

@@ -50,7 +50,7 @@ VGG_LIKE = Expert(
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 32, "budget.epochs": 20},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.batch_size": 32, "budget.epochs": 15},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 1e-3,

@@ -64,7 +64,7 @@ WIDE_RESNET = Expert(
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.weight_decay": 0.05, "recipe.batch_size": 32, "budget.epochs": 40},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.weight_decay": 0.05, "recipe.batch_size": 32, "budget.epochs": 25},
         "published": {
             "recipe.optimiser": "sgd",
             "recipe.learning_rate": 0.1,
