@@ -14,16 +14,20 @@ class UnknownSchemaError(ValueError):
     """A document whose schema is not one of ours, or newer than this version of pare-bench."""
 
 
+class NewerSchemaError(UnknownSchemaError):
+    """A record that a newer version of pare-bench has written."""
+
+
 def migrated(document: Any) -> dict[str, Any]:
     """Return a record's document in the newest schema; its facts stay as they are, what an older schema did not know stays unknown.
 
     Raises:
         UnknownSchemaError: the document is no record, or of a schema that this version does not know.
     """
-    number = schema_number(document)
-    for step in range(number, NEWEST):
-        document = _STEPS[step](document)
-    return document
+    current: dict[str, Any] = document
+    for step in range(schema_number(document), NEWEST):
+        current = _STEPS[step](current)
+    return current
 
 
 def schema_number(document: Any) -> int:
@@ -37,7 +41,7 @@ def schema_number(document: Any) -> int:
     if found is None:
         raise UnknownSchemaError(f"not a pare-bench record: its schema is {schema!r}")
     if int(found[1]) > NEWEST:
-        raise UnknownSchemaError(f"'{schema}' is newer than this version of pare-bench, which knows records up to {NEWEST}")
+        raise NewerSchemaError(f"'{schema}' is newer than this version of pare-bench, which knows records up to {NEWEST}")
     return int(found[1])
 
 

@@ -39,7 +39,7 @@ class RunningRun:
             return None
         try:
             # A process number is used again sooner or later; the time of its start tells the two apart.
-            return abs(psutil.Process(self.process).create_time() - self.process_started) < 2
+            return bool(abs(psutil.Process(self.process).create_time() - self.process_started) < 2)
         except psutil.Error:
             return False
 

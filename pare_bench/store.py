@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pare_bench.config import RunConfig
 from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
+from pare_bench.migrations import NewerSchemaError
 from pare_bench.records import RecordFault, RunRecord
 
 #: Seconds after which a temporary file is what a killed process left behind.
@@ -90,10 +91,18 @@ class Store:
         return read_record(path) if path.exists() else None
 
     def find_or_set_aside(self, suite: str, task: str, method: str, run_id: str) -> tuple[RunRecord | None, Path | None]:
-        """Return the record of a run, None when it has not been run, and where a damaged record of it has been moved, so that it can be run again."""
+        """Return the record of a run, None when it has not been run, and where a damaged record of it has been moved, so that it can be run again.
+
+        Raises:
+            IntegrityError: the record has been written by a newer version of pare-bench.
+            EnvironmentFault: a damaged record cannot be moved.
+        """
         try:
             return self.find(suite, task, method, run_id), None
-        except IntegrityError:
+        except IntegrityError as error:
+            # Another version's record is as good as ours.
+            if isinstance(error.__cause__, RecordFault) and isinstance(error.__cause__.__cause__, NewerSchemaError):
+                raise
             return None, self.set_aside(self.path(suite, task, method, run_id))
 
     def set_aside(self, path: Path) -> Path:

@@ -158,15 +158,28 @@ def test_dry_run_lists_the_runs_and_runs_nothing(pare_bench, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_damaged_record_is_named_and_exit_code_is_4(pare_bench, tmp_path):
+def test_a_damaged_record_is_set_aside_and_its_run_done_again(pare_bench, tmp_path):
     command = ("run", "--method", "constant", "--task", "satellite", "--out", str(tmp_path), *TINY)
     assert pare_bench(*command)[0] == 0
     (path,) = tmp_path.glob("records/*/*/*/*.json")
-    path.write_text(path.read_text()[:-40])
-    code, _, err = pare_bench(*command)
+    whole = RunRecord.from_json(path.read_text())
+    damaged = path.read_text()[:-40]
+    path.write_text(damaged)
+    code, _, err = pare_bench("compare", "constant", "pare", "--out", str(tmp_path))
     assert code == 4
     assert str(path) in err
     assert "hint:" in err
+    code, _, err = pare_bench(*command)
+    assert code == 0
+    (aside,) = tmp_path.glob("damaged/**/*.json.1")
+    assert str(aside) in err
+    assert aside.read_text() == damaged
+    again = RunRecord.from_json(path.read_text())
+    assert (again.metrics, again.predictions_sha256, again.cause) == (whole.metrics, whole.predictions_sha256, "the stored record was damaged")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": "pare-bench/record/99"}))
+    code, _, err = pare_bench(*command)
+    assert (code, path.exists()) == (4, True)
+    assert "newer" in err
 
 
 @pytest.mark.slow
