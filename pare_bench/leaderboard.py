@@ -9,9 +9,11 @@ from typing import Any
 
 from pare_bench import statistics
 from pare_bench.records import MetricRecord, RunRecord
-from pare_bench.variants import Data, Division, age, counted, data_of, division_of, label_records, preferred_data
+from pare_bench.variants import Division, age, counted, data_of, division_of, label_records, preferred_data
 
 SCHEMA = "pare-bench/leaderboard/1"
+#: Levels of the text that have lines of their own: divisions, division, its parts, methods, method, its parts, tasks.
+_DEPTH = 7
 
 
 def build(records: Iterable[RunRecord]) -> dict[str, Any]:
@@ -29,8 +31,19 @@ def build(records: Iterable[RunRecord]) -> dict[str, Any]:
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """Return the leaderboard as text: sorted keys, two-space indent, one final newline."""
-    return json.dumps(document, sort_keys=True, indent=2, allow_nan=False) + "\n"
+    """Return the leaderboard as text: sorted keys, two-space indent, the seeds of a method on a task in one line, one final newline."""
+    return _text(document, _DEPTH, "\n") + "\n"
+
+
+def _text(value: Any, depth: int, newline: str) -> str:
+    # json's own indentation is written in Python and takes ten times as long as all the rest of the leaderboard.
+    if not depth or not value or not isinstance(value, (dict, list)):
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    inner = newline + "  "
+    if isinstance(value, dict):
+        body = f",{inner}".join(f"{json.dumps(key)}: {_text(value[key], depth - 1, inner)}" for key in sorted(value))
+        return f"{{{inner}{body}{newline}}}"
+    return f"[{inner}{f',{inner}'.join(_text(item, depth - 1, inner) for item in value)}{newline}]"
 
 
 def unique(records: Iterable[RunRecord]) -> list[RunRecord]:
@@ -47,9 +60,17 @@ def _division(key: Division, records: Sequence[RunRecord]) -> dict[str, Any]:
     by_task: dict[str, list[RunRecord]] = defaultdict(list)
     for record in records:
         by_task[record.task.name].append(record)
-    data = {task: preferred_data(by_task[task]) for task in sorted(by_task)}
-    tasks = {task: _task([record for record in by_task[task] if data_of(record) == data[task]]) for task in data}
-    foreign = [record for record in records if _is_foreign(record, data, tasks)]
+    tasks: dict[str, Any] = {}
+    foreign: list[RunRecord] = []
+    for task in sorted(by_task):
+        data = preferred_data(by_task[task])
+        own: list[RunRecord] = []
+        for record in by_task[task]:
+            (own if data_of(record) == data else foreign).append(record)
+        tasks[task] = _task(own)
+        # A metric that was exchanged without a new task version would be pooled silently: such scores are foreign too.
+        measure = tasks[task]["metric"], tasks[task]["direction"]
+        foreign += [record for record in own if record.status == "ok" and _measure(record.primary) != measure]
     foreign_ids = {record.run_id for record in foreign}
     methods: dict[str, Any] = {}
     superseded: list[RunRecord] = []
@@ -86,12 +107,6 @@ def _task(records: Sequence[RunRecord]) -> dict[str, Any]:
     }
 
 
-def _is_foreign(record: RunRecord, data: Mapping[str, Data], tasks: Mapping[str, Any]) -> bool:
-    # A metric that was exchanged without a new task version would be pooled silently: such scores are foreign too.
-    task = tasks[record.task.name]
-    return data_of(record) != data[record.task.name] or (record.status == "ok" and _measure(record.primary) != (task["metric"], task["direction"]))
-
-
 def _measure(metric: MetricRecord) -> tuple[str, str]:
     return metric.name, metric.direction
 
@@ -99,11 +114,11 @@ def _measure(metric: MetricRecord) -> tuple[str, str]:
 def _method(records: Sequence[RunRecord], tasks: Mapping[str, Any]) -> dict[str, Any]:
     scored: dict[str, dict[int, RunRecord]] = defaultdict(dict)
     failed: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for record in sorted(records, key=_place):
+    for record in records:
         if record.status == "ok":
             scored[record.task.name][record.seed] = record
-        else:
-            failed[record.task.name].append({"seed": record.seed, "status": record.status, "reason": record.reason, "run_id": record.run_id})
+    for record in sorted((record for record in records if record.status != "ok"), key=_place):
+        failed[record.task.name].append({"seed": record.seed, "status": record.status, "reason": record.reason, "run_id": record.run_id})
     missing = [task for task in tasks if task not in scored and task not in failed]
     return {
         "method": records[0].method.name,
@@ -115,12 +130,12 @@ def _method(records: Sequence[RunRecord], tasks: Mapping[str, Any]) -> dict[str,
 
 
 def _scores(records: Mapping[int, RunRecord]) -> dict[str, Any]:
-    values = [records[seed].primary.value for seed in sorted(records)]
+    values = {seed: records[seed].primary.value for seed in sorted(records)}
     return {
-        "mean": statistics.mean(values),
-        "spread": statistics.sample_sd(values),
+        "mean": statistics.mean(list(values.values())),
+        "spread": statistics.sample_sd(list(values.values())),
         "n": len(values),
-        "seeds": {str(seed): {"value": records[seed].primary.value, "run_id": records[seed].run_id} for seed in sorted(records)},
+        "seeds": {str(seed): {"value": value, "run_id": records[seed].run_id} for seed, value in values.items()},
     }
 
 

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pare_bench.config import SLOTS, RunConfig
@@ -16,6 +17,9 @@ from pare_bench.records import RunRecord
 DATA_FIELDS = frozenset({"suite", "task", "tier", "track", "preset", "data_seed", "size"})
 #: Fields that make another run of the same method.
 RUN_FIELDS = frozenset({"seed", "device"})
+_OTHER_FIELDS = set(DATA_FIELDS | RUN_FIELDS)
+#: Commands and settings that are remembered: many records share few of them.
+_REMEMBERED = 1 << 14
 
 
 class Division(NamedTuple):
@@ -64,32 +68,49 @@ def options(command: str) -> list[str]:
     return [f"{path}={value}" for path, value in sorted(found.items())]
 
 
-def data_options(command: str) -> list[str]:
+@lru_cache(_REMEMBERED)
+def data_options(command: str) -> tuple[str, ...]:
     """Return the ``-o`` settings that change the data."""
-    return [option for option in options(command) if _head(option) in DATA_FIELDS]
+    return tuple(option for option in options(command) if _head(option) in DATA_FIELDS)
 
 
-def method_options(command: str) -> list[str]:
+@lru_cache(_REMEMBERED)
+def method_options(command: str) -> tuple[str, ...]:
     """Return the ``-o`` settings that change the method."""
-    return [option for option in options(command) if _head(option) not in DATA_FIELDS | RUN_FIELDS]
+    return tuple(option for option in options(command) if _head(option) not in DATA_FIELDS | RUN_FIELDS)
 
 
 def _head(option: str) -> str:
     return option.partition("=")[0].partition(".")[0]
 
 
+class Setting(NamedTuple):
+    """What makes the method of a run: ``flat`` has the paths and values that ``-o`` takes, ``identity`` is their text."""
+
+    identity: str
+    flat: Mapping[str, str]
+
+
+def setting(config: RunConfig) -> Setting:
+    """Return what makes the method of a run."""
+    return _setting(config.model_dump_json(exclude=_OTHER_FIELDS))
+
+
 def settings(config: RunConfig) -> dict[str, str]:
     """Return what makes the method of a run, flat, as the paths and values that ``-o`` takes."""
+    return dict(setting(config).flat)
+
+
+@lru_cache(_REMEMBERED)
+def _setting(fields: str) -> Setting:
     flat: dict[str, str] = {}
-    for field, value in config.model_dump(mode="json").items():
-        if field in DATA_FIELDS | RUN_FIELDS:
-            continue
+    for field, value in json.loads(fields).items():
         if (field in SLOTS or field == "method") and value is not None:
             flat[field] = _text(value["name"])
             _flatten(flat, field, value["params"])
         else:
             _flatten(flat, field, value)
-    return flat
+    return Setting(json.dumps(flat, sort_keys=True), flat)
 
 
 def _flatten(flat: dict[str, str], path: str, value: Any) -> None:
@@ -125,38 +146,51 @@ def label_records(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
     then the newest, then the first in alphabetical order. A task that has no record of the base gets labels from its own ``-o`` settings, so
     that one row never mixes settings.
     """
-    by_method: dict[str, list[RunRecord]] = defaultdict(list)
+    # method -> task -> identity of the setting -> its records
+    grouped: dict[str, dict[str, dict[str, list[RunRecord]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    flat: dict[str, Mapping[str, str]] = {}
     for record in records:
-        by_method[record.method.name].append(record)
+        own = setting(record.config)
+        flat[own.identity] = own.flat
+        grouped[record.method.name][record.task.name][own.identity].append(record)
     labelled: dict[str, list[RunRecord]] = defaultdict(list)
-    for method, own in by_method.items():
-        counts = Counter(tuple(method_options(record.command)) for record in own)
+    for method, tasks in grouped.items():
+        counts: Counter[tuple[str, ...]] = Counter()
+        popular: Counter[tuple[str, str]] = Counter()
+        for groups in tasks.values():
+            for identity, group in groups.items():
+                counts.update(method_options(record.command) for record in group)
+                for item in flat[identity].items():
+                    popular[item] += len(group)
         usual = () if () in counts else min(counts, key=lambda chosen: (-counts[chosen], chosen))
-        popular = Counter(item for record in own for item in settings(record.config).items())
-        for task in {record.task.name for record in own}:
-            for label, group in _label_task(method, [record for record in own if record.task.name == task], usual, popular).items():
+        for groups in tasks.values():
+            for label, group in _label_task(method, groups, flat, usual, popular).items():
                 labelled[label] += group
     return {label: sorted(labelled[label], key=lambda record: (record.task.name, record.seed, *age(record))) for label in sorted(labelled)}
 
 
 def _label_task(
-    method: str, records: Sequence[RunRecord], usual: tuple[str, ...], popular: Mapping[tuple[str, str], int]
-) -> dict[str, list[RunRecord]]:
-    groups: dict[str, list[RunRecord]] = defaultdict(list)
-    for record in records:
-        groups[json.dumps(settings(record.config), sort_keys=True)].append(record)
-    flat = {identity: settings(group[0].config) for identity, group in groups.items()}
-    made = {identity: {tuple(method_options(record.command)) for record in group} for identity, group in groups.items()}
+    method: str,
+    groups: Mapping[str, Sequence[RunRecord]],
+    flat: Mapping[str, Mapping[str, str]],
+    usual: tuple[str, ...],
+    popular: Mapping[tuple[str, str], int],
+) -> dict[str, Sequence[RunRecord]]:
+    made = {identity: {method_options(record.command) for record in group} for identity, group in groups.items()}
+    newest = {identity: max(map(age, group)) for identity, group in groups.items()}
     candidates = [identity for identity in sorted(groups) if usual in made[identity]]
-    base = None
-    if candidates:
+    base = candidates[0] if candidates else None
+    if len(candidates) > 1:
         common = set.intersection(*(set(flat[identity].items()) for identity in candidates))
         score = {identity: sum(popular[item] for item in flat[identity].items() if item not in common) for identity in candidates}
         # max keeps the first of equals: the alphabetical order of the candidates decides last.
-        base = max(candidates, key=lambda identity: (score[identity], len(groups[identity]), max(map(age, groups[identity]))))
-    labels: dict[str, list[RunRecord]] = {}
-    for identity in sorted(groups, key=lambda identity: (max(map(age, groups[identity])), identity), reverse=True):
-        parts = difference(flat[identity], flat[base]) if base is not None else list(min(made[identity]))
+        base = max(candidates, key=lambda identity: (score[identity], len(groups[identity]), newest[identity]))
+    labels: dict[str, Sequence[RunRecord]] = {}
+    for identity in sorted(groups, key=lambda identity: (newest[identity], identity), reverse=True):
+        if identity == base:
+            parts = []
+        else:
+            parts = list(min(made[identity])) if base is None else difference(flat[identity], flat[base])
         label = f"{method}[{','.join(parts)}]" if parts else method
         if label in labels:
             label = f"{method}[{','.join([*parts, 'settings=' + hashlib.sha256(identity.encode()).hexdigest()[:8]])}]"

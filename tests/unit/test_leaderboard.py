@@ -148,7 +148,13 @@ def test_no_records_make_an_empty_leaderboard():
     assert build([]) == {"schema": "pare-bench/leaderboard/1", "divisions": []}
 
 
-def test_text_is_sorted_and_ends_with_a_newline():
-    text = to_json(build([make_record(), make_record("orca")]))
-    assert text.endswith("}\n")
-    assert text == json.dumps(json.loads(text), sort_keys=True, indent=2) + "\n"
+def test_text_is_sorted_one_line_for_all_seeds_and_ends_with_a_newline():
+    document = build([make_record(), make_record("orca"), make_record("full", status="failed", reason='"\n</script> ü')])
+    text = to_json(document)
+    assert json.loads(text) == document
+    assert list(json.loads(text)["divisions"][0]["methods"]) == ["full", "orca", "pare"]
+    assert text.endswith("\n}\n")
+    assert text.isascii()
+    lines = [line.strip() for line in text.splitlines() if '"seeds"' in line]
+    assert lines == [f'"seeds": {{"0": {{"run_id": "{make_record(name).run_id}", "value": 0.5}}}},' for name in ("orca", "pare")]
+    assert to_json({"divisions": [], "schema": 1}) == '{\n  "divisions": [],\n  "schema": 1\n}\n'
