@@ -171,11 +171,11 @@ def label_records(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
 
 def _label_task(
     method: str,
-    groups: Mapping[str, Sequence[RunRecord]],
+    groups: Mapping[str, list[RunRecord]],
     flat: Mapping[str, Mapping[str, str]],
     usual: tuple[str, ...],
     popular: Mapping[tuple[str, str], int],
-) -> dict[str, Sequence[RunRecord]]:
+) -> dict[str, list[RunRecord]]:
     made = {identity: {method_options(record.command) for record in group} for identity, group in groups.items()}
     newest = {identity: max(map(age, group)) for identity, group in groups.items()}
     candidates = [identity for identity in sorted(groups) if usual in made[identity]]
@@ -185,12 +185,9 @@ def _label_task(
         score = {identity: sum(popular[item] for item in flat[identity].items() if item not in common) for identity in candidates}
         # max keeps the first of equals: the alphabetical order of the candidates decides last.
         base = max(candidates, key=lambda identity: (score[identity], len(groups[identity]), newest[identity]))
-    labels: dict[str, Sequence[RunRecord]] = {}
+    labels: dict[str, list[RunRecord]] = {}
     for identity in sorted(groups, key=lambda identity: (newest[identity], identity), reverse=True):
-        if identity == base:
-            parts = []
-        else:
-            parts = list(min(made[identity])) if base is None else difference(flat[identity], flat[base])
+        parts = list(min(made[identity])) if base is None else difference(flat[identity], flat[base])
         label = f"{method}[{','.join(parts)}]" if parts else method
         if label in labels:
             label = f"{method}[{','.join([*parts, 'settings=' + hashlib.sha256(identity.encode()).hexdigest()[:8]])}]"
