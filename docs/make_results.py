@@ -1,6 +1,7 @@
-"""Write docs/results.md from records: ``python docs/make_results.py SUITE_RESULTS BENEFIT_RESULTS``.
+"""Write docs/results.md from records: ``python docs/make_results.py [suite=FOLDER] [openml=FOLDER] [pdebench=FOLDER] [benefit=FOLDER]``.
 
-SUITE_RESULTS holds the records of the whole suite, BENEFIT_RESULTS those at 200 training examples; the page says how both are made.
+``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``benefit`` those at 200 training examples; sections
+without a folder stay as they are. The page says how all are made.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from pare_bench.cli.output import markdown_table
-from pare_bench.comparison import compare
-from pare_bench.errors import PareBenchError
+from pare_bench.comparison import Comparison, compare
+from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records import RunRecord
 from pare_bench.registry import Registry
 from pare_bench.statistics import mean, sample_sd
@@ -23,15 +24,17 @@ PAGE = Path(__file__).parent / "results.md"
 BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ecg", "satellite", "deepsea")
 
 
-def suite_section(records: list[RunRecord], methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
-    """Return the comparison of the methods that have records, as the command line prints it, and what each run cost."""
+def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
+    """Return the comparison of the methods that have records, as the command line prints it, the intervals, and what each run cost."""
+    records = [record for record in records if record.suite == suite]
     present = [method for method in methods if any(record.method.name == method and record.status == "ok" for record in records)]
     parts = []
     if len(present) > 1:
         covered = [
             task for task in tasks if all(any(r.method.name == m and r.task.name == task and r.status == "ok" for r in records) for m in present)
         ]
-        parts.append(as_markdown(compare(records, present, "nas360", tasks=covered, suite_tasks=tasks)))
+        comparison = compare(records, present, suite, tasks=covered, suite_tasks=tasks)
+        parts += [as_markdown(comparison), "95% intervals of the means over seeds (Student):", _intervals(comparison)]
     rows = []
     for task in tasks:
         for record in sorted((r for r in records if r.task.name == task and r.status == "ok"), key=lambda r: (methods.index(r.method.name), r.seed)):
@@ -50,6 +53,14 @@ def suite_section(records: list[RunRecord], methods: tuple[str, ...], tasks: tup
             )
     parts.append(markdown_table(("task", "method", "seed", "score", "floor", "seconds", "peak MB", "best epoch"), rows))
     return "\n\n".join(parts)
+
+
+def _intervals(comparison: Comparison) -> str:
+    rows = []
+    for row in comparison.tasks:
+        cells = [row.cells[method].interval for method in comparison.methods]
+        rows.append((row.task, *("-" if cell is None else f"{cell[0]:.4f} to {cell[1]:.4f}" for cell in cells)))
+    return markdown_table(("task", *comparison.methods), rows)
 
 
 def benefit_section(records: list[RunRecord]) -> str:
@@ -93,24 +104,25 @@ def _gain(pretrained: list[float], control: list[float]) -> str:
     return f"{gain:+.3f} / {error:.3f} = {gain / error:+.1f}" if error else f"{gain:+.3f}"
 
 
-def main(suite: str, benefit: str) -> None:
-    """Fill the page's two marked places."""
+def main(folders: dict[str, Path]) -> None:
+    """Fill the page's marked places for which there are records."""
     registry = Registry.from_environment()
-    methods, tasks = registry.names("method"), registry.spec("suite", "nas360").tasks
-    sections = {
-        "suite": suite_section(list(Store(Path(suite)).records()), methods, tasks),
-        "benefit": benefit_section(list(Store(Path(benefit)).records())),
-    }
+    methods = registry.names("method")
     text = PAGE.read_text("utf-8")
-    for name, section in sections.items():
-        before, _, rest = text.partition(f"<!-- {name} -->")
-        _, _, after = rest.partition(f"<!-- end {name} -->")
-        text = f"{before}<!-- {name} -->\n\n{section}\n\n<!-- end {name} -->{after}"
+    for name, folder in folders.items():
+        records = list(Store(folder).records())
+        suite = {"suite": "nas360"}.get(name, name)
+        section = benefit_section(records) if name == "benefit" else suite_section(records, suite, methods, registry.spec("suite", suite).tasks)
+        before, start, rest = text.partition(f"<!-- {name} -->")
+        _, end, after = rest.partition(f"<!-- end {name} -->")
+        if not start or not end:
+            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, openml, pdebench, benefit")
+        text = f"{before}{start}\n\n{section}\n\n{end}{after}"
     PAGE.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
     try:
-        main(*sys.argv[1:])
-    except (PareBenchError, TypeError) as error:
+        main({name: Path(folder) for name, _, folder in (argument.partition("=") for argument in sys.argv[1:])})
+    except PareBenchError as error:
         sys.exit(f"{error}\n{__doc__}")
