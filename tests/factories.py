@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from pare_bench.code_digest import combined
 from pare_bench.config import RunConfig, Slot
 from pare_bench.records import ComponentRecord, EnvironmentRecord, IdentityRecord, MetricRecord, RunRecord, TaskRecord
 
@@ -71,7 +72,7 @@ def make_record(
         finished=finished,
         command=f"pare-bench run --method {method}" if command is None else command,
         config=resolved,
-        code_sha256=digest(code),
+        code_sha256=combined(identity.code),
         identity=identity,
     )
 
