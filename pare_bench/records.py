@@ -132,6 +132,7 @@ class RescoringRecord(_Part):
     """Scores that stood in the record before they were computed again from the stored predictions."""
 
     when: str = Field(description="when they were replaced: UTC, ISO 8601")
+    version: int = Field(description="version of the task before")
     metrics: tuple[MetricRecord, ...] = Field(description="scores before")
     floor: float | None = Field(description="floor before")
     persistence: float | None = Field(None, description="second floor before")

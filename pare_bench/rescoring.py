@@ -36,7 +36,7 @@ class Rescored:
 def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolder) -> Rescored:
     """Compute the scores of a run again from its stored predictions.
 
-    The new record keeps the run's identity and, in ``rescored``, the scores before with the code that had computed them.
+    The new record has the task's version of now; it keeps the run's identity and, in ``rescored``, the scores before with the code that had computed them.
 
     Raises:
         UsageError: the run has no scores.
@@ -60,16 +60,20 @@ def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolde
     except ValidationError as error:
         raise IntegrityError(f"a metric of run '{record.run_id}' is not finite: {error.errors()[0]['msg']}", hint=None) from error
     code = scoring_code(task, record.config)
-    if (scores.metrics, scores.floor, scores.persistence, code) == (record.metrics, record.floor, record.persistence, record.scoring):
+    now = (scores.metrics, scores.floor, scores.persistence, code, task.version)
+    if now == (record.metrics, record.floor, record.persistence, record.scoring, record.task.version):
         return Rescored(record, record)
     earlier = RescoringRecord(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=record.task.version,
         metrics=record.metrics,
         floor=record.floor,
         persistence=record.persistence,
         scoring=record.scoring,
     )
     changes = {
+        # A corrected metric comes with a new version of its task; on the same data the scores are that version's now.
+        "task": record.task.model_copy(update={"version": task.version}),
         "metrics": scores.metrics,
         "floor": scores.floor,
         "persistence": scores.persistence,
