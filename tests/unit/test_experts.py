@@ -1,5 +1,6 @@
 """Hand-designed experts: published sizes, what their layers compute against independent computations, choice by task, skips."""
 
+import functools
 import itertools
 import math
 
@@ -38,12 +39,20 @@ def _seed():
     torch.manual_seed(0)
 
 
-def count(network: nn.Module) -> int:
+def count(build, *arguments, **options) -> int:
+    """Weights of a network that is never filled with numbers."""
+    with torch.device("meta"):
+        network = build(*arguments, **options)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@functools.cache
+def registry() -> Registry:
+    return Registry.from_environment()
+
+
 def resolved(task: str, *overrides: str, preset: str = "cpu"):
-    return resolve(Registry.from_environment(), Request("hand_designed", "nas360", (task,), preset=preset, overrides=overrides))[0]
+    return resolve(registry(), Request("hand_designed", "nas360", (task,), preset=preset, overrides=overrides))[0]
 
 
 # --- choice, sizes, skips ---------------------------------------------------------------------------------------------------------------
@@ -93,19 +102,19 @@ def test_outputs_have_the_shape_of_the_target(task_name: str, size) -> None:
 )
 def test_published_sizes_have_the_printed_number_of_weights(task_name: str, printed: int) -> None:
     task = load("task", task_name)
-    assert count(BY_TASK[task_name].network(task.inputs, task.target, "published")) == printed
+    assert count(BY_TASK[task_name].network, task.inputs, task.target, "published") == printed
 
 
 def test_printed_numbers_of_weights_for_other_heads() -> None:
-    assert round(count(WideResNet(InputShape(3, (32, 32)), Classes(10), 28, 10)) / 1e6, 1) == 36.5
-    assert round(count(WideResNet(InputShape(3, (32, 32)), Classes(10), 16, 4)) / 1e6, 1) == 2.7
-    assert round(count(WideResNet(InputShape(3, (32, 32)), Classes(10), 40, 4)) / 1e6, 1) == 8.9
-    assert count(DeepSea(InputShape(4, (1000,)), Labels(919), **EXPERTS["deepsea"].sizes["published"])) == 52_843_119
+    assert round(count(WideResNet, InputShape(3, (32, 32)), Classes(10), 28, 10) / 1e6, 1) == 36.5
+    assert round(count(WideResNet, InputShape(3, (32, 32)), Classes(10), 16, 4) / 1e6, 1) == 2.7
+    assert round(count(WideResNet, InputShape(3, (32, 32)), Classes(10), 40, 4) / 1e6, 1) == 8.9
+    assert count(DeepSea, InputShape(4, (1000,)), Labels(919), **EXPERTS["deepsea"].sizes["published"]) == 52_843_119
 
 
 def test_published_sizes_follow_from_their_layers() -> None:
     def counted(name: str, inputs: InputShape, target) -> int:
-        return count(EXPERTS[name].network(inputs, target, "published"))
+        return count(EXPERTS[name].network, inputs, target, "published")
 
     norm, pair = 2 * 64, 2 * (64 * 64 * 9 + 64)
     assert counted("dilated_resnet", InputShape(57, (16, 16)), PairMap(16)) == 2 * 57 + 57 * 64 + 64 + 128 * (norm + pair) + norm + 64 * 9 + 1
@@ -152,7 +161,7 @@ def test_recipe_follows_expert_and_size_and_options_win() -> None:
     assert own.recipe.batch_size == small.recipe.batch_size
     shared = resolved("deepsea", "recipe=shared")
     assert shared.recipe.batch_size == 16
-    assert shared.budget.epochs == resolve(Registry.from_environment(), Request("full_finetune", "nas360", ("deepsea",)))[0].budget.epochs
+    assert shared.budget.epochs == resolve(registry(), Request("full_finetune", "nas360", ("deepsea",)))[0].budget.epochs
 
 
 def test_paper_preset_trains_the_published_size_with_its_own_recipe() -> None:
@@ -164,7 +173,7 @@ def test_paper_preset_trains_the_published_size_with_its_own_recipe() -> None:
 
 
 def test_other_methods_recommend_nothing() -> None:
-    config = resolve(Registry.from_environment(), Request("full_finetune", "nas360", ("cifar100",)))[0]
+    config = resolve(registry(), Request("full_finetune", "nas360", ("cifar100",)))[0]
     assert (config.recipe.batch_size, config.recipe.learning_rate) == (16, 1e-3)
 
 
@@ -424,7 +433,7 @@ def _series_data(count: int, length: int = 24) -> TrainData:
 
 def _context(*overrides: str) -> Context:
     config = resolved("satellite", *overrides, preset="smoke")
-    return Context(config, Registry.from_environment(), Silent(), build_accelerator(config), None, lambda split, rng: split)
+    return Context(config, registry(), Silent(), build_accelerator(config), None, lambda split, rng: split)
 
 
 def test_ridge_is_the_leave_one_out_choice_of_a_direct_solution() -> None:
