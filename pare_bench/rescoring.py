@@ -36,7 +36,8 @@ class Rescored:
 def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolder) -> Rescored:
     """Compute the scores of a run again from its stored predictions.
 
-    The new record has the task's version of now; it keeps the run's identity and, in ``rescored``, the scores before with the code that had computed them.
+    The new record has the task's version of now; it keeps the run's identity and, in ``rescored``, the scores before with the code that had
+    computed them.
 
     Raises:
         UsageError: the run has no scores.
