@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.builtin.suites.pdebench.evolution import Array, Evolution, EvolutionParams
-from pare_bench.contracts.task import Split
+from pare_bench.contracts.task import Split, TaskSize
 from pare_bench.simulators.pde import reaction_diffusion_2d
 
 PUBLISHED_POINTS = 128
@@ -36,8 +36,9 @@ class DiffusionReaction2d(Evolution):
     published_ends: ClassVar = (5.0, 4.95)
     quantities: ClassVar = ("activator", "inhibitor")
     scales: ClassVar = ((0.5, 0.0), (0.5, 0.0))
+    sizes: ClassVar = {"smoke": TaskSize(48, 24, 48), "cpu": TaskSize(600, 200, 400)}
     preset_params: ClassVar = {"smoke": {"points": 32}}
-    chunk = 10
+    chunk = 5
 
     def trajectories(self, count: int, times: NDArray[np.float64], rng: np.random.Generator) -> Array:
         """Return u and v ``[n 1 + frames 2 points points]``."""

@@ -56,6 +56,7 @@ class Evolution(SimulatedTask):
     scales: ClassVar[tuple[tuple[float, float], ...]] = ((1.0, 0.0),)
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
     preset_params: ClassVar = {"smoke": {"points": 64}}
+    chunk = 20
     released_params: ClassVar = {"law": "published"}
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -37,7 +37,7 @@ class NavierStokes2d(Evolution):
     published_ends: ClassVar = (1.0, 1.0)
     quantities: ClassVar = ("density", "velocity_x", "velocity_y", "pressure")
     scales: ClassVar = ((3.0, 5.0), (2.5, 0.0), (2.5, 0.0), (25.0, 25.0))
-    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(400, 100, 200)}
+    sizes: ClassVar = {"smoke": TaskSize(48, 24, 48), "cpu": TaskSize(400, 100, 200)}
     preset_params: ClassVar = {"smoke": {"points": 32}}
     chunk = 4
 

@@ -33,7 +33,7 @@ class ShallowWater(Evolution):
     quantities: ClassVar = ("height",)
     scales: ClassVar = ((0.25, 1.0),)
     preset_params: ClassVar = {"smoke": {"points": 32}}
-    chunk = 20
+    chunk = 10
 
     def trajectories(self, count: int, times: NDArray[np.float64], rng: np.random.Generator) -> Array:
         """Return heights ``[n 1 + frames 1 points points]``."""
