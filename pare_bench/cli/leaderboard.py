@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import board, output
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -76,3 +76,8 @@ def schema_command() -> None:
     from pare_bench.schema import as_text, record_schema
 
     output.write(as_text(record_schema()))
+
+
+leaderboard_app.command("build")(board.build_command)
+leaderboard_app.command("show")(board.show_command)
+leaderboard_app.command("site")(board.site_command)

@@ -1,0 +1,170 @@
+"""``pare-bench leaderboard build|show|site``: the leaderboard as a file, in the terminal and as a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pare_bench.cli import output
+from pare_bench.errors import DataMissingError, ExitCode
+
+if TYPE_CHECKING:
+    from pare_bench.records import RunRecord
+    from pare_bench.report.content import Row, Section
+
+Out = Annotated[Path, typer.Option(help="Folder of the records.")]
+
+
+class ShowFormat(StrEnum):
+    """Formats of the leaderboard."""
+
+    TABLE = "table"
+    MD = "md"
+    CSV = "csv"
+    JSON = "json"
+
+
+def all_records(out: Path) -> tuple[list[RunRecord], int]:
+    """Return the readable records of a store and how many files had to be left out; those are named on stderr."""
+    from pare_bench.store import RecordCache, Store
+
+    left_out: list[str] = []
+
+    def skip(_: Path, message: str) -> None:
+        left_out.append(message)
+        output.note(f"left out: {message}")
+
+    return RecordCache(Store(out), skip).records(), len(left_out)
+
+
+def build_command(
+    out: Out = Path("leaderboard"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 6 when leaderboard.json is not what the records give.")] = False,
+) -> int:
+    """Build leaderboard.json from the records. Exit code 4 when a file had to be left out."""
+    from filelock import FileLock
+
+    from pare_bench.leaderboard import build, to_json
+    from pare_bench.store import write_atomically
+
+    path = out / "leaderboard.json"
+    records, left_out = all_records(out)
+    content = to_json(build(records)).encode()
+    if check:
+        if not path.is_file() or path.read_bytes() != content:
+            output.error(f"'{path}' is not what the records of '{out}' give", f"pare-bench leaderboard build --out {out}")
+            return ExitCode.GATE_NOT_MET
+    else:
+        if not records and not out.is_dir():
+            raise DataMissingError(f"there are no records in '{out}'", hint=f"pare-bench run --method pare --out {out}")
+        with FileLock(out / ".leaderboard.lock"):
+            write_atomically(path, content)
+    output.note(f"'{path}' is {'what' if check else 'built from'} {len(records)} records" + (" give" if check else ""))
+    return ExitCode.INTEGRITY if left_out else ExitCode.OK
+
+
+def show_command(
+    *,
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only this suite.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Only this tier of data.")] = None,
+    track: Annotated[str | None, typer.Option(help="Only this track.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Only this preset.")] = None,
+    out: Out = Path("leaderboard"),
+    format: Annotated[ShowFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
+) -> int:
+    """Show the ranking of each division (suite, tier, track, preset), and the methods that are not ranked with the reason."""
+    from pare_bench.leaderboard import build
+    from pare_bench.report.content import sections
+    from pare_bench.variants import division_of
+
+    records, left_out = all_records(out)
+    asked = (suite, tier, track, preset)
+    records = [record for record in records if all(wanted in (None, own) for wanted, own in zip(asked, division_of(record), strict=True))]
+    if not records:
+        raise DataMissingError(f"there are no such records in '{out}'", hint=f"pare-bench status --out {out}")
+    if format is ShowFormat.JSON:
+        output.write_json(build(records))
+    elif format is ShowFormat.CSV:
+        output.write(_csv(sections(records, {}, max_runs=0)))
+    else:
+        for section in sections(records, {}, max_runs=0):
+            _show(section, drawn=None if format is None else format is ShowFormat.TABLE)
+    return ExitCode.INTEGRITY if left_out else ExitCode.OK
+
+
+def _show(section: Section, *, drawn: bool | None) -> None:
+    table = output.stdout_is_terminal() if drawn is None else drawn
+    columns = ("method", "mean rank", *(f"{task.name} {'↑' if task.direction == 'maximise' else '↓'}" for task in section.tasks), "time", "trained")
+    if not table:
+        output.write(f"**{section.title}**\n")
+    output.table(columns, [_cells(row, section) for row in section.ranked], title=section.title, right=columns[1:], drawn=table)
+    if section.partial:
+        if not table:
+            output.write("")
+        rows = [(row.label, f"{len(row.cells)} of {len(section.tasks)}", "; ".join(row.problems)) for row in section.partial]
+        output.table(("not ranked", "tasks", "why"), rows, drawn=table)
+    if not table:
+        output.write("")
+
+
+def _cells(row: Row, section: Section) -> tuple[str, ...]:
+    from pare_bench.report.numbers import count, duration, number
+
+    scores = []
+    for task in section.tasks:
+        cell = row.cells[task.name]
+        scores.append(number(cell.mean) + ("" if cell.half is None else f" ± {number(cell.half)}"))
+    return (row.label, f"{row.mean_rank:.2f}", *scores, duration(row.seconds), count(row.parameters))
+
+
+def _csv(shown: tuple[Section, ...]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["suite", "tier", "track", "preset", "method", "mean_rank", "task", "metric", "direction", "mean", "low", "high", "seeds", "rank", "floor"]
+    )
+    for section in shown:
+        for row in (*section.ranked, *section.partial):
+            for task in section.tasks:
+                if (cell := row.cells.get(task.name)) is not None:
+                    ends = cell.interval or ("", "")
+                    numbers = [cell.mean, *ends, len(cell.seeds), cell.rank, task.floor]
+                    named = [row.label, row.mean_rank, task.name, task.metric, task.direction]
+                    writer.writerow(["" if value is None else value for value in (*section.division, *named, *numbers)])
+    return text.getvalue()
+
+
+def site_command(
+    out: Out = Path("leaderboard"),
+    to: Annotated[Path | None, typer.Option("--to", help="The HTML file; default: OUT/site/index.html.")] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "pare-bench leaderboard",
+    max_runs: Annotated[int, typer.Option(min=0, help="Runs that are shown one by one; those that count come first.")] = 1000,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Embed pictures of examples of each task.")] = True,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
+) -> int:
+    """Write the leaderboard as one HTML file that needs no network: rankings, charts, a section for each task and run."""
+    from pare_bench.registry import Registry
+    from pare_bench.report.page import known_pictures, page
+    from pare_bench.store import write_atomically
+
+    records, left_out = all_records(out)
+    registry = Registry.from_environment()
+    summaries = {name: registry.spec("task", name).summary for name in registry.names("task")}
+    text = page(
+        records, summaries=summaries, pictures=known_pictures() if pictures else {}, title=title, max_runs=max_runs,
+        progress=lambda division: output.note(f"drawing {division}"),
+    )  # fmt: skip
+    path = out / "site" / "index.html" if to is None else to
+    write_atomically(path, text.encode())
+    output.write(str(path))
+    output.note(f"{len(records)} records, {len(text.encode()) / 2**20:.1f} MiB")
+    if open_:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+    return ExitCode.INTEGRITY if left_out else ExitCode.OK
