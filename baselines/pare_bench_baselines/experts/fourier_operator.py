@@ -86,12 +86,12 @@ FOURIER_OPERATOR = Expert(
     misfit=keeps_grid,
     sizes={
         "tiny": {"modes": 4, "width": 8, "layers": 2, "padding": 1, "hidden": 16},
-        "small": {"modes": 8, "width": 12, "layers": 3, "padding": 5, "hidden": 32},
+        "small": {"modes": 8, "width": 16, "layers": 3, "padding": 5, "hidden": 64},
         "published": {"modes": 12, "width": 32, "layers": 4, "padding": 9},
     },
     recipes={
         "tiny": {"recipe.learning_rate": 5e-3, "budget.epochs": 2},
-        "small": {"recipe.learning_rate": 5e-3, "recipe.weight_decay": 1e-4, "recipe.batch_size": 20, "budget.epochs": 6},
+        "small": {"recipe.learning_rate": 5e-3, "recipe.weight_decay": 1e-4, "recipe.batch_size": 20, "budget.epochs": 8},
         "published": {
             "recipe.optimiser": "adam",
             "recipe.learning_rate": 1e-3,
