@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import socket
 import sys
 
 import pytest
+
+# One thread a process, set before torch is imported and handed on to child processes: tests work on small tensors, and where several processes
+# share two cores, threads that wait for each other cost more than all the computing. Benchmarks take what the machine has (their own conftest).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
