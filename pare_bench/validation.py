@@ -53,7 +53,7 @@ def validate(paths: Sequence[Path]) -> Validation:
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(file, "", str(error)))
             continue
-        found = [*_contradictions(record), *_misplaced(file, record), *_wrong_predictions(file, record)]
+        found = [*contradictions(record), *_misplaced(file, record), *_wrong_predictions(file, record)]
         if (other := seen.setdefault(record.run_id, file)) != file:
             found.append(("run_id", f"'{record.run_id}' is also the run id of '{other}'"))
         problems += [Problem(file, field, message, line_of(text, field)) for field, message in found]
@@ -83,7 +83,8 @@ def line_of(text: str, field: str) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
+def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Yield what in a record does not fit together: the field, and what is wrong with it."""
     config = record.config
     said = (
         ("suite", record.suite, config.suite),

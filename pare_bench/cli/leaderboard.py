@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import board, output
+from pare_bench.cli import board, output, submissions
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -81,3 +81,7 @@ def schema_command() -> None:
 leaderboard_app.command("build")(board.build_command)
 leaderboard_app.command("show")(board.show_command)
 leaderboard_app.command("site")(board.site_command)
+leaderboard_app.command("export")(submissions.export_command)
+leaderboard_app.command("bundle")(submissions.bundle_command)
+leaderboard_app.command("verify")(submissions.verify_command)
+leaderboard_app.command("add")(submissions.add_command)

@@ -1,0 +1,70 @@
+"""What exports have in common: the methods of each division with their scores, and names that a file can have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pare_bench.leaderboard import build, unique
+from pare_bench.records import RunRecord
+from pare_bench.variants import Division
+
+
+@dataclass(frozen=True)
+class Score:
+    """The runs of a method on a task that count; ``runs`` has one for each seed."""
+
+    task: str
+    metric: str
+    direction: str
+    floor: float | None
+    mean: float
+    spread: float | None
+    runs: tuple[RunRecord, ...]
+
+
+@dataclass(frozen=True)
+class MethodScores:
+    """A method of a division. ``complete`` says whether it has a score on every task of the division and no failed run."""
+
+    division: Division
+    label: str
+    complete: bool
+    scores: tuple[Score, ...]
+
+    @property
+    def newest(self) -> str:
+        """When the last of its runs was finished."""
+        return max(run.finished for score in self.scores for run in score.runs)
+
+
+def method_scores(records: Iterable[RunRecord]) -> Iterator[MethodScores]:
+    """Yield the methods that have scores, division by division, in the order of the leaderboard."""
+    known = {record.run_id: record for record in unique(records)}
+    for document in build(known.values())["divisions"]:
+        division = Division(*(document[field] for field in Division._fields))
+        for label, method in document["methods"].items():
+            scores = []
+            for task, result in method["tasks"].items():
+                about = document["tasks"][task]
+                runs = tuple(known[run["run_id"]] for run in result["seeds"].values())
+                scores.append(Score(task, about["metric"], about["direction"], about["floor"], result["mean"], result["spread"], runs))
+            if scores:
+                yield MethodScores(division, label, method["status"] == "complete", tuple(scores))
+
+
+def slug(text: str) -> str:
+    """Return ``text`` as a part of a path; different texts may give the same one."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80] or "method"
+
+
+def slugs(labels: Iterable[str]) -> dict[str, str]:
+    """Return a different slug for each label."""
+    taken: dict[str, str] = {}
+    for label in sorted(set(labels)):
+        name, number = slug(label), 2
+        while name in taken.values():
+            name, number = f"{slug(label)}-{number}", number + 1
+        taken[label] = name
+    return taken
