@@ -130,9 +130,13 @@ def _members(path: Path, content: bytes) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for entry in archive.infolist():
                 name = entry.filename
-                if entry.compress_type != zipfile.ZIP_STORED or entry.is_dir() or name in members or not _belongs(name):
+                if entry.compress_type != zipfile.ZIP_STORED:
                     raise _refused(path, name, "is not a file that a submission has")
-                members[name] = archive.read(entry)
+                # Reading compares the two places where the name stands, so that a damaged one is told with the other.
+                text = archive.read(entry)
+                if name in members or not _belongs(name):
+                    raise _refused(path, name, "is not a file that a submission has")
+                members[name] = text
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
         raise _refused(path, name, f"is damaged: {error}") from error
     return members
