@@ -87,7 +87,7 @@ def read_arff(text: str, *, target: str | None = None) -> Table:
     try:
         records, header = arff.loadarff(io.StringIO(text))
     except (arff.ArffError, NotImplementedError, StopIteration, IndexError, TypeError) as error:
-        raise ValueError(f"it is not an ARFF table: {error or type(error).__name__}") from error
+        raise ValueError(f"it is not an ARFF table: {str(error) or 'it ends before its rows begin'}") from error
     names, kinds = header.names(), header.types()
     if not len(records) or len(names) < 2:
         raise ValueError("it has no rows")
