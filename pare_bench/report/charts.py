@@ -7,7 +7,6 @@ from typing import Any
 
 from pare_bench.report.content import Row, RunGroup, Task
 from pare_bench.report.numbers import number
-from pare_bench.statistics import Direction
 
 Spec = dict[str, Any]
 #: Colours of lines; after the last one they come again, dashed.
@@ -138,52 +137,31 @@ def _lines(
     }
 
 
-def critical_difference(
-    mean_ranks: Mapping[str, float], groups: Sequence[Sequence[str]], difference: float | None, *, direction: Direction = "minimise"
-) -> Spec:
-    """Return Demsar's picture: mean ranks on a line, methods that the test cannot tell apart joined by a bar."""
-    names = sorted(mean_ranks, key=lambda name: (mean_ranks[name] if direction == "minimise" else -mean_ranks[name], name))
-    values = [{"method": name, "value": mean_ranks[name], "says": f"{name}: mean rank {mean_ranks[name]:.2f}"} for name in names]
+def critical_difference(mean_ranks: Mapping[str, float], groups: Sequence[Sequence[str]], difference: float | None) -> Spec:
+    """Return Demsar's picture: mean ranks on a line, below them a bar over each group of methods that the test cannot tell apart."""
+    names = sorted(mean_ranks, key=lambda name: (mean_ranks[name], name))
+    values = [{"row": name, "value": mean_ranks[name], "one": 1, "says": f"{name}: mean rank {mean_ranks[name]:.2f}"} for name in names]
     bars = [
-        {"low": min(mean_ranks[name] for name in group), "high": max(mean_ranks[name] for name in group), "row": index}
+        # Rows without a label: blanks of different length are different rows.
+        {"row": " " * (index + 1), "low": min(mean_ranks[name] for name in group), "high": max(mean_ranks[name] for name in group), "says": says}
         for index, group in enumerate(groups)
+        for says in [f"not told apart: {', '.join(group)}"]
     ]
-    axis = {"orient": "top", "tickCount": 6}
-    scale = {"zero": False, "domain": [1, max(2.0, float(len(names)))]}
-    method = {"field": "method", "type": "nominal", "sort": names, "title": None}
     title = "mean rank (1 is best)" + (f"; critical difference {difference:.2f}" if difference is not None else "")
-    lower: Spec = {
-        "data": {"values": values},
-        "height": _STEP * len(names),
-        "width": WIDTH_INSIDE,
-        "layer": [
-            {
-                "mark": {"type": "rule", "color": "var(--line)", "aria": False},
-                "encoding": {"x": {"datum": 1, "type": "quantitative"}, "x2": {"field": "value"}, "y": method},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 60, "color": "var(--c0)"},
-                "encoding": {
-                    "x": {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": axis},
-                    "y": method,
-                    "description": {"field": "says"},
-                },
-            },
-        ],
+    scale = {"zero": False, "domain": [1, max(2.0, float(len(names)))]}
+    x = {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": {"orient": "top", "tickCount": 6}}
+    y = {"field": "row", "type": "nominal", "title": None, "scale": {"domain": [*names, *(bar["row"] for bar in bars)]}, "axis": {"ticks": False}}
+    stem: Spec = {
+        "mark": {"type": "rule", "color": "var(--line)", "aria": False},
+        "encoding": {"x": {**x, "field": "one"}, "x2": {"field": "value"}, "y": y},
     }
-    upper: Spec = {
+    point: Spec = {
+        "mark": {"type": "point", "filled": True, "size": 60, "color": "var(--c0)"},
+        "encoding": {"x": x, "y": y, "description": {"field": "says"}},
+    }
+    bar: Spec = {
         "data": {"values": bars},
-        "height": max(10, 8 * len(bars)),
-        "width": WIDTH_INSIDE,
-        "mark": {"type": "rule", "strokeWidth": 4, "color": "var(--ink)", "aria": False},
-        "encoding": {
-            "x": {"field": "low", "type": "quantitative", "scale": scale, "axis": None},
-            "x2": {"field": "high"},
-            "y": {"field": "row", "type": "ordinal", "axis": None},
-        },
+        "mark": {"type": "rule", "strokeWidth": 4, "color": "var(--ink)"},
+        "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, "description": {"field": "says"}},
     }
-    return {"vconcat": [lower, upper], "spacing": 4, "autosize": "pad", "resolve": {"scale": {"x": "shared", "y": "independent"}}}
-
-
-#: Width of the plot of charts that cannot be fitted, labels beside it.
-WIDTH_INSIDE = 220
+    return {"data": {"values": values}, "height": _STEP * (len(names) + len(bars)) + 50, "layer": [stem, point, *([bar] if bars else [])]}

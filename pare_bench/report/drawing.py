@@ -21,10 +21,13 @@ _ATTRIBUTES = frozenset(
         "text-anchor",
     }
 )  # fmt: skip
+_FONT = "Arial, Helvetica, sans-serif"
 _TEXT = {"labelColor": "var(--ink)", "titleColor": "var(--ink)", "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
 _CONFIG = {
     "background": "transparent",
-    "font": "sans-serif",
+    "font": _FONT,
+    # Readers whose fonts are wider than those the renderer measured with still see whole labels.
+    "padding": {"left": 16, "right": 8, "top": 5, "bottom": 5},
     "view": {"stroke": None},
     "axis": {**_TEXT, "gridColor": "var(--line)", "domainColor": "var(--line)", "tickColor": "var(--line)", "labelLimit": 150},
     "legend": {**_TEXT, "labelLimit": 320, "orient": "bottom", "columns": 2},

@@ -14,7 +14,9 @@ from factories import make_grid, make_record
 from pare_bench.cli import main
 from pare_bench.leaderboard import build
 from pare_bench.records import CurveRecord, TrainingRecord
+from pare_bench.report import charts
 from pare_bench.report.content import sections
+from pare_bench.report.drawing import svg
 from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.page import known_pictures, page
 from pare_bench.report.ranking import pareto_front
@@ -172,6 +174,18 @@ def test_a_page_of_nothing_says_so():
 def test_the_front_of_cost_and_score():
     points = {"cheap": (1.0, 3.0), "middle": (2.0, 2.0), "worse": (3.0, 2.0), "best": (4.0, 1.0), "twin": (1.0, 3.0)}
     assert pareto_front(points) == ["cheap", "middle", "best"]
+
+
+def test_the_pictures_of_ranks_and_profiles_show_every_method():
+    ranks = {"pare": 1.4, "orca": 1.9, "full_finetune": 2.7}
+    picture = svg(charts.critical_difference(ranks, [["pare", "orca"]], 1.05), "ranks")
+    profiles = svg(charts.profiles({"pare": [(1, 0.5), (2, 1.0)], "orca": [(1, 0.5), (4, 1.0)]}, "ratio to the best", "share of tasks"), "profiles")
+    assert all(f">{name}<" in picture for name in ranks)
+    assert "pare: mean rank 1.40" in picture
+    assert "not told apart: pare, orca" in picture
+    assert "critical difference 1.05" in picture
+    assert all(f">{name}<" in profiles for name in ("pare", "orca"))
+    assert 'role="img" aria-label="profiles"' in profiles
 
 
 def test_numbers_are_short():
