@@ -276,6 +276,8 @@ def _notes(division: Division, rows: Sequence[TaskRow], suite_tasks: Sequence[st
     notes = []
     if division.tier == "generated":
         notes.append("tier generated: the data are simulated twins of the published ones; scores are not comparable with published numbers")
+    if division.tier == "bundled":
+        notes.append("tier bundled: real tables, split here; scores are not comparable with published numbers, which are of other splits")
     if division.track == "paper":
         notes.append("track paper: as in the released code the validation data are the test data, so scores are optimistic")
     absent = [task for task in suite_tasks if task not in {row.task for row in rows}]
