@@ -68,7 +68,7 @@ def _ends(interval: tuple[float, float] | None) -> Spec:
 
 
 def cost(points: Mapping[str, tuple[float, float]], front: Sequence[str], cost_title: str, score_title: str) -> Spec:
-    """Return cost against score, both better when lower: ``points[method]`` is (cost, score); the methods of ``front`` are joined."""
+    """Return cost against score, both better when lower: ``points[method]`` is (cost, score); the methods of ``front`` are named and joined."""
     values = [
         {"method": label, "cost": spent, "score": score, "says": f"{label}: {number(spent)}, {number(score)}", "front": label in front}
         for label, (spent, score) in points.items()
@@ -91,6 +91,7 @@ def cost(points: Mapping[str, tuple[float, float]], front: Sequence[str], cost_t
     }
     text: Spec = {
         "mark": {"type": "text", "dy": -9, "fontSize": 10, "color": "var(--ink)", "limit": 110, "aria": False},
+        "transform": [{"filter": "datum.front"}],
         "encoding": {"x": x, "y": y, "text": {"field": "method"}},
     }
     return {"data": {"values": values}, "height": 260, "layer": [line, point, text]}

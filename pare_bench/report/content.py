@@ -176,9 +176,12 @@ def _row(label: str, method: Mapping[str, Any], ranks: Mapping[str, Mapping[str,
         runs = [by_id[run_id] for run_id in run_ids.values()]
         seconds.append(statistics.mean([_cost(run) for run in runs]))
         parameters.append(statistics.mean([run.parameters_trained for run in runs]))
-    problems = [f"{task}: no run" for task in method["missing"]]
+    problems = [f"no run on {', '.join(method['missing'])}"] if method["missing"] else []
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for task, failures in method["failed"].items():
-        problems += [f"{task}, seed {each['seed']}: {each['status']} ({each['reason']})" for each in failures]
+        for each in failures:
+            alike[each["status"], each["reason"]].append(f"{task} seed {each['seed']}")
+    problems += [f"{status}: {reason} (on {', '.join(places)})" for (status, reason), places in alike.items()]
     return Row(
         label,
         method["mean_rank"],

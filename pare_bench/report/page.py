@@ -127,12 +127,10 @@ def _draw_overview(section: Section, seen: Overview, add: Callable[[charts.Spec,
 
 
 def _curves(group: RunGroup) -> list[tuple[str, str, str]]:
+    """Return stage, field and words of each curve. In stages before the last one (alignment) the two fields are the same distance."""
     stages = sorted({stage for run in group.runs for stage, done in run.training.items() if len(done.curve) > 1})
-    return [
-        (stage, curve, words)
-        for stage in stages
-        for curve, words in (("train_loss", "training loss"), ("validation", "primary metric on validation"))
-    ]
+    curves = [(stage, "train_loss", "training loss") for stage in stages]
+    return curves + [("train", "validation", "primary metric on validation")] * ("train" in stages)
 
 
 def _part(name: str) -> str:
