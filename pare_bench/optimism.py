@@ -58,9 +58,8 @@ def _gap(task: str, method: str, clean: Sequence[RunRecord], paper: Sequence[Run
     better = 1 if clean[0].primary.direction == "minimise" else -1
     first, second = ({record.seed: better * record.primary.value for record in group} for group in (clean, paper))
     paired = statistics.paired_differences(first, second)
-    values = [list(each.values()) for each in (first, second)]
-    half = statistics.half_width(paired) if len(paired) >= 2 else statistics.welch_half_width(*values)
-    means = [statistics.mean(each) for each in values]
+    half = statistics.half_width(paired) if len(paired) >= 2 else statistics.welch_half_width(list(first.values()), list(second.values()))
+    means = [statistics.mean(list(each.values())) for each in (first, second)]
     difference = statistics.mean(paired) if paired else means[0] - means[1]
     return Gap(task, method, better * means[0], better * means[1], difference, half, len(paired) or min(len(first), len(second)))
 

@@ -143,7 +143,7 @@ def _pair_rows(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _gap_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for gap in comparison.optimism:
         interval = "" if gap.half_width is None else f" ± {_number(gap.half_width)}"
         rows.append((gap.task, gap.method, _number(gap.clean), _number(gap.paper), f"{gap.gap:+.4f}{interval}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -121,6 +121,6 @@ def _flattened(targets: Examples) -> np.ndarray:
     """Return the targets as rows of float32; maps that are not in memory are thinned to at most 64 places a side (PSICOV would take 3.6 GB)."""
     if in_memory(targets):
         return np.asarray(targets).reshape(len(targets), -1).astype(np.float32)
-    thin = (..., *(slice(None, None, -(-side // 64)) for side in targets.shape[1:]))
+    thin: tuple[Any, ...] = (..., *(slice(None, None, -(-side // 64)) for side in targets.shape[1:]))
     rows = [np.asarray(targets[start : start + 64])[thin].astype(np.float32) for start in range(0, len(targets), 64)]
     return np.concatenate(rows).reshape(len(targets), -1)

@@ -180,7 +180,7 @@ def _field(node: ast.AnnAssign) -> dict[str, str]:
     value, about = node.value, ""
     if isinstance(value, ast.Call):
         named = {keyword.arg: keyword.value for keyword in value.keywords}
-        value, description = (value.args or [named.get("default")])[0], named.get("description")
+        value, description = value.args[0] if value.args else named.get("default"), named.get("description")
         about = ast.literal_eval(description) if description is not None else ""
     name = node.target.id if isinstance(node.target, ast.Name) else ""
     return {"name": name, "type": ast.unparse(node.annotation), "default": ast.unparse(value) if value is not None else "required", "about": about}

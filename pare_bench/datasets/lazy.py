@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pare_bench.contracts.task import Examples
 
-Read = Callable[[NDArray[np.integer]], NDArray[np.generic]]
+Read = Callable[[NDArray[Any]], NDArray[np.generic]]
 
 
 class LazyExamples:
@@ -54,7 +54,7 @@ def in_memory(examples: Examples) -> bool:
     return isinstance(examples, np.ndarray) and not isinstance(examples, np.memmap)
 
 
-def mapped(examples: Examples, function: Callable[[NDArray[np.generic]], NDArray[np.generic]], shape: tuple[int, ...], dtype: DTypeLike) -> LazyExamples:
+def mapped(examples: Examples, function: Read, shape: tuple[int, ...], dtype: DTypeLike) -> LazyExamples:
     """Return ``function`` of each batch of ``examples``; ``shape`` is that of one example afterwards."""
     return LazyExamples((len(examples), *shape), dtype, lambda indices: function(examples[indices]))
 

@@ -110,7 +110,7 @@ def test_projected_splits_are_those_of_cifar100(tmp_path: Path) -> None:
 
 def test_cifar100_alone_is_offered_and_not_taken(tmp_path: Path) -> None:
     flat.write(tmp_path)
-    with pytest.raises(DataMissingError, match="CIFAR-100, which it was made from, is there") as caught:
+    with pytest.raises(DataMissingError, match="CIFAR-100, its origin, is there") as caught:
         Spherical().official(files(tmp_path), "clean")
     assert "-o task.source=projected" in str(caught.value.hint)
 

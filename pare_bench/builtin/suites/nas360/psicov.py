@@ -85,7 +85,7 @@ class Psicov(SimulatedTask):
         super().__init__(params)
         self.canvas: int = self.params.canvas  # type: ignore[attr-defined]
         if self.canvas != self.target.size:
-            self.inputs = InputShape(protein.CHANNELS, (self.canvas, self.canvas))  # type: ignore[misc]
+            self.inputs = InputShape(protein.CHANNELS, (self.canvas, self.canvas))
             self.target = PairMap(size=self.canvas, padding=PADDING, clip=16.0)  # type: ignore[misc]
 
     def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:

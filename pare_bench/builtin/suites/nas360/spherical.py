@@ -78,7 +78,7 @@ class Spherical(SimulatedTask):
         else:
             if files.find(FILE) is None and flat.find(*cifar100.sources(flat)):
                 raise DataMissingError(
-                    f"task 'spherical' needs official file '{FILE}', not found below '{files.root / self.name}'; CIFAR-100, which it was made from, is there",
+                    f"task 'spherical' needs official file '{FILE}', not found below '{files.root / self.name}'; CIFAR-100, its origin, is there",
                     hint="pare-bench data fetch spherical, or project CIFAR-100 with -o task.source=projected",
                 )
             arrays = files.converted(FILE, f"{module}:convert", memory_mb=6144)
