@@ -188,7 +188,15 @@ def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path):
     command += ["--task", "satellite"]
     command += ["--task", "deepsea", "--out", str(tmp_path), *TINY, "-o", "budget.epochs=200"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    # A shell that starts the tests in the background ignores Ctrl-C, and its children inherit that; the command under test must not.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs in this process
+    )
     deadline = time.monotonic() + 400
     while not list(tmp_path.glob("records/*/*/*/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
