@@ -1,0 +1,52 @@
+"""The statistics behind a table of runs: small, exact where samples are small, and silent where a design can show nothing.
+
+Everything takes plain numbers. numpy and scipy are loaded only by what needs them.
+"""
+
+from pare_bench.statistics.bayes import Posterior, bayesian_signed_rank, dirichlet_weights
+from pare_bench.statistics.bootstrap import bootstrap_interval, interquartile_mean, num_resamples
+from pare_bench.statistics.estimates import half_width, mean, paired_differences, paired_t_p, sample_sd, t_interval, welch_half_width
+from pare_bench.statistics.friedman import Friedman, friedman, nemenyi_difference, nemenyi_p, range_exceedance
+from pare_bench.statistics.groups import letters, tie_groups
+from pare_bench.statistics.pairs import fewest_wins, holm, holm_factor, sign_test_p, signed_rank_p, smallest_possible_p
+from pare_bench.statistics.profiles import LARGEST_FACTOR, cost_ratios, profile_area, profile_steps, share_within
+from pare_bench.statistics.ranks import Direction, WinsTiesLosses, mean_ranks, shared_ranks, wins_ties_losses
+
+__all__ = [
+    "LARGEST_FACTOR",
+    "Direction",
+    "Friedman",
+    "Posterior",
+    "WinsTiesLosses",
+    "bayesian_signed_rank",
+    "bootstrap_interval",
+    "cost_ratios",
+    "dirichlet_weights",
+    "fewest_wins",
+    "friedman",
+    "half_width",
+    "holm",
+    "holm_factor",
+    "interquartile_mean",
+    "letters",
+    "mean",
+    "mean_ranks",
+    "nemenyi_difference",
+    "nemenyi_p",
+    "num_resamples",
+    "paired_differences",
+    "paired_t_p",
+    "profile_area",
+    "profile_steps",
+    "range_exceedance",
+    "sample_sd",
+    "share_within",
+    "shared_ranks",
+    "sign_test_p",
+    "signed_rank_p",
+    "smallest_possible_p",
+    "t_interval",
+    "tie_groups",
+    "welch_half_width",
+    "wins_ties_losses",
+]
