@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from official_files import openml as written
+from official_files import openml_29 as written
 
 from pare_bench import load
 from pare_bench.builtin.suites.openml.catalogue import BY_ID
