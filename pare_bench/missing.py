@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from pare_bench.config import Tier
 from pare_bench.errors import DataMissingError, UsageError, unknown_name
 from pare_bench.presets import PRESETS
 from pare_bench.records import RunRecord
+from pare_bench.run_commands import Wanted, method_name, place_options, run_command
+from pare_bench.task_rows import scored
 from pare_bench.variants import Data, Division, age, data_of, data_options, division_of, preferred_data
 
 #: Newest records as method -> task -> data -> seed -> record.
 Found = Mapping[str, Mapping[str, Mapping[Data, Mapping[int, RunRecord]]]]
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """What was asked to be compared.
-
-    ``tasks`` empty means those that any of the methods has run; ``suite_tasks`` and ``known_methods`` are what is registered, empty when
-    unknown; ``out`` is the folder of the records.
-    """
-
-    methods: tuple[str, ...]
-    suite: str
-    tier: str | None = None
-    track: str = "clean"
-    preset: str | None = None
-    tasks: tuple[str, ...] = ()
-    suite_tasks: tuple[str, ...] = ()
-    known_methods: tuple[str, ...] = ()
-    out: str = "leaderboard"
+#: What to do where a method has no score on a task: stop, leave the task out, or put the method last there.
+Policy = Literal["error", "drop-task", "worst-rank"]
 
 
 def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
@@ -51,8 +35,9 @@ def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
     for kind, value, known in (("preset", wanted.preset, tuple(PRESETS)), ("tier", wanted.tier, get_args(Tier))):
         if value is not None and value not in {*known, *(record.preset for record in pool)}:
             raise unknown_name(kind, value, known, hint=f"--{kind} {known[0]}")
-    chosen = [record for record in pool if wanted.tier in (None, record.task.tier) and wanted.preset in (None, record.preset)]
-    by_method = {method: sorted({division_of(record) for record in chosen if record.method.name == method_name(method)}) for method in wanted.methods}
+    there = {(record.method.name, division_of(record)) for record in pool}
+    chosen = {(name, division) for name, division in there if wanted.tier in (None, division.tier) and wanted.preset in (None, division.preset)}
+    by_method = {method: sorted(division for name, division in chosen if name == method_name(method)) for method in wanted.methods}
     present = {method: divisions for method, divisions in by_method.items() if divisions}
     if not present:
         where = _where(Division(wanted.suite, wanted.tier or "generated", wanted.track, wanted.preset or "cpu"))
@@ -79,74 +64,35 @@ def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
     return common[0]
 
 
-def choose_data(wanted: Wanted, division: Division, tasks: Sequence[str], found: Found) -> dict[str, Data]:
-    """Return for each task the data on which every method has a score.
+def choose_data(wanted: Wanted, division: Division, tasks: Sequence[str], found: Found, policy: Policy = "error") -> dict[str, Data]:
+    """Return the tasks to compare on, each with the data on which every method that has a score there has one.
+
+    Under ``error`` these are all ``tasks``, under ``drop-task`` those on which all methods have a score, under ``worst-rank`` those on which any has.
 
     Raises:
-        DataMissingError: a method has no score on a task; the hint makes it.
+        DataMissingError: a method has no score on a task and the policy is ``error``, or it has none at all, or no task is left; the hint makes them.
         UsageError: the scores on a task are on different versions or bytes of its data.
     """
-    scored = {task: {method: _scored(found[method].get(task, {})) for method in wanted.methods} for task in tasks}
-    gaps = {method: [task for task in tasks if not scored[task][method]] for method in wanted.methods}
-    if any(gaps.values()):
+    on_task = {task: {method: _scored(found[method].get(task, {})) for method in wanted.methods} for task in tasks}
+    gaps = {method: [task for task in tasks if not on_task[task][method]] for method in wanted.methods}
+    enough = any if policy == "worst-rank" else all
+    kept = [task for task in tasks if enough(on_task[task].values())]
+    nowhere = any(len(gap) == len(tasks) for gap in gaps.values())
+    if not kept or nowhere or (policy == "error" and any(gaps.values())):
         raise _missing(wanted, division, {method: gap for method, gap in gaps.items() if gap}, tasks, found)
     chosen = {}
-    for task, by_method in scored.items():
+    for task in kept:
+        by_method = {method: data for method, data in on_task[task].items() if data}
         common = set.intersection(*by_method.values())
         if not common:
             raise _different_data(wanted, division, task, by_method, found)
-        chosen[task] = preferred_data(record for record in _records(found, task) if data_of(record) in common)
+        several = (record for record in _records(found, task) if data_of(record) in common)
+        chosen[task] = next(iter(common)) if len(common) == 1 else preferred_data(several)
     return chosen
 
 
 def _scored(groups: Mapping[Data, Mapping[int, RunRecord]]) -> set[Data]:
-    return {data for data, runs in groups.items() if any(run.status == "ok" for run in runs.values())}
-
-
-def run_command(
-    wanted: Wanted,
-    method: str,
-    tasks: Sequence[str] = (),
-    seeds: Sequence[int] = (0,),
-    options: Sequence[str] = (),
-    *,
-    division: Division | None = None,
-) -> str:
-    """Return the ``pare-bench run`` that makes records of a method or variant, without the options that are default."""
-    words = ["pare-bench", "run", "--method", method_name(method), "--suite", wanted.suite]
-    if set(tasks) != set(wanted.suite_tasks):
-        words += [word for task in tasks for word in ("--task", task)]
-    words += ["--seeds", seed_text(seeds)]
-    words += [word for option in [*options, *_label_options(method)] for word in ("-o", option)]
-    return shlex.join([*words, *_place(wanted, division)])
-
-
-def _place(wanted: Wanted, division: Division | None) -> list[str]:
-    preset, tier = (division.preset, division.tier) if division else (wanted.preset, wanted.tier)
-    given = (("--preset", preset, "cpu"), ("--tier", tier, "generated"), ("--track", wanted.track, "clean"), ("--out", wanted.out, "leaderboard"))
-    return [word for flag, value, usual in given if value not in (None, usual) for word in (flag, str(value))]
-
-
-def seed_text(seeds: Sequence[int]) -> str:
-    """Return seeds as ``--seeds`` takes them: ``0-2,5``."""
-    runs: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if runs and seed == runs[-1][1] + 1:
-            runs[-1][1] = seed
-        else:
-            runs.append([seed, seed])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def method_name(label: str) -> str:
-    """Return the method of a label: ``pare`` of ``pare[mixer.curriculum=reversed]``."""
-    return label.partition("[")[0]
-
-
-def _label_options(label: str) -> list[str]:
-    inside = label.partition("[")[2].removesuffix("]")
-    # A comma ends a setting only where the next one begins: values may be lists.
-    return re.split(r",(?=[a-z_][\w.]*=)", inside) if inside else []
+    return {data for data, runs in groups.items() if any(scored(run) for run in runs.values())}
 
 
 def _missing(wanted: Wanted, division: Division, gaps: Mapping[str, Sequence[str]], tasks: Sequence[str], found: Found) -> DataMissingError:
@@ -163,7 +109,7 @@ def _missing(wanted: Wanted, division: Division, gaps: Mapping[str, Sequence[str
     if left and not rerun:
         # A skipped run says that the method cannot do the task: running it again would change nothing.
         only = [word for task in left for word in ("--task", task)]
-        commands = [shlex.join(["pare-bench", "compare", *wanted.methods, "--suite", wanted.suite, *only, *_place(wanted, division)])]
+        commands = [shlex.join(["pare-bench", "compare", *wanted.methods, "--suite", wanted.suite, *only, *place_options(wanted, division)])]
     return DataMissingError(f"{'; '.join(texts)} ({_where(division)})", hint=" && ".join(commands))
 
 
@@ -176,7 +122,7 @@ def _reason(groups: Mapping[Data, Mapping[int, RunRecord]]) -> str:
 
 
 def _like_others(wanted: Wanted, method: str, task: str, found: Found) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    others = [record for record in _records({name: found[name] for name in wanted.methods if name != method}, task) if record.status == "ok"]
+    others = [record for record in _records({name: found[name] for name in wanted.methods if name != method}, task) if scored(record)]
     if not others:
         own = [record.seed for record in _records({method: found[method]}, task)]
         return tuple(sorted(set(own))) or (0,), ()

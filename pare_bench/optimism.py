@@ -51,7 +51,8 @@ def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecor
             if record.status == "ok":
                 found.setdefault((label, record.task.name), []).append(record)
     # Of several versions of a task the newest counts.
-    return {key: [each for each in group if each.task.version == max(r.task.version for r in group)] for key, group in found.items()}
+    newest = {key: max(record.task.version for record in group) for key, group in found.items()}
+    return {key: [record for record in group if record.task.version == newest[key]] for key, group in found.items()}
 
 
 def _gap(task: str, method: str, clean: Sequence[RunRecord], paper: Sequence[RunRecord]) -> Gap:
@@ -62,4 +63,3 @@ def _gap(task: str, method: str, clean: Sequence[RunRecord], paper: Sequence[Run
     means = [statistics.mean(list(each.values())) for each in (first, second)]
     difference = statistics.mean(paired) if paired else means[0] - means[1]
     return Gap(task, method, better * means[0], better * means[1], difference, half, len(paired) or min(len(first), len(second)))
-

@@ -1,14 +1,22 @@
-"""``pare-bench compare``: a table of two or more methods from their records."""
+"""``pare-bench compare``: tables of two or more methods from their records."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pare_bench.cli import output
+from pare_bench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pare_bench.comparison import Comparison
+    from pare_bench.records import RunRecord
+    from pare_bench.store import Store
 
 
 class CompareFormat(StrEnum):
@@ -18,6 +26,22 @@ class CompareFormat(StrEnum):
     JSON = "json"
     MD = "md"
     CSV = "csv"
+    LATEX = "latex"
+
+
+class Stats(StrEnum):
+    """How much is said."""
+
+    BASIC = "basic"
+    ALL = "all"
+
+
+class Missing(StrEnum):
+    """Policies for methods without a score on a task."""
+
+    ERROR = "error"
+    DROP_TASK = "drop-task"
+    WORST_RANK = "worst-rank"
 
 
 def compare_command(
@@ -29,17 +53,25 @@ def compare_command(
     tier: Annotated[str | None, typer.Option(help="Default: the one that all methods were run on.")] = None,
     track: Annotated[str, typer.Option(help="Track of the runs.")] = "clean",
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    stats: Annotated[Stats, typer.Option(help="all: Friedman, tie groups, Bayesian test, gains, profiles.")] = Stats.BASIC,
+    reference: Annotated[str | None, typer.Option(help="Also test each method against this one, corrected for those pairs alone.")] = None,
+    missing: Annotated[Missing, typer.Option(help="What to do where a method has no score on a task.")] = Missing.ERROR,
+    rope: Annotated[float, typer.Option(help="Practically equal: within this share of the way from floor to perfect score.")] = 0.01,
+    published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside ours.")] = False,
+    fail_if: Annotated[str | None, typer.Option(metavar="CONDITION", help="Exit code 6 when 'worse(p=0.05, effect=0.01)' holds.")] = None,
     format: Annotated[CompareFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
-) -> None:
+) -> int:
     """Compare methods task by task, and say what so many tasks and seeds can show."""
     from pare_bench.comparison import compare
+    from pare_bench.gate import parse_condition, violations
+    from pare_bench.printed import printed_numbers
     from pare_bench.registry import Registry
     from pare_bench.store import Store
-    from pare_bench.tables import as_csv, as_json, as_markdown, as_table
 
+    condition = parse_condition(fail_if) if fail_if is not None else None
     registry = Registry.from_environment()
     comparison = compare(
-        Store(out).records(),
+        _records(Store(out), suite, methods),
         methods,
         suite,
         tier=tier,
@@ -49,13 +81,40 @@ def compare_command(
         suite_tasks=registry.spec("suite", suite).tasks,
         known_methods=registry.names("method"),
         out=str(out),
+        missing=missing.value,
+        rope=rope,
+        reference=reference,
+        stats=stats.value,
+        published=printed_numbers() if published else None,
     )
-    if format is CompareFormat.JSON:
+    failures = violations(condition, comparison) if condition is not None else []
+    _show(comparison, format)
+    for failure in failures:
+        output.error(f"gate not met: {failure}", None)
+    return ExitCode.GATE_NOT_MET if failures else ExitCode.OK
+
+
+def _records(store: Store, suite: str, methods: Sequence[str]) -> Iterator[RunRecord]:
+    """Yield the records of these methods on this suite: the others need not be read."""
+    from pare_bench.run_commands import method_name
+    from pare_bench.store import read_record
+
+    for name in sorted(set(map(method_name, methods))):
+        for path in sorted(store.records_folder.glob(f"{escape(suite)}/*/{escape(name)}/*.json")):
+            yield read_record(path)
+
+
+def _show(comparison: Comparison, chosen: CompareFormat | None) -> None:
+    from pare_bench.tables import as_csv, as_json, as_latex, as_markdown, as_table
+
+    if chosen is CompareFormat.JSON:
         output.write_json(as_json(comparison))
-    elif format is CompareFormat.CSV:
+    elif chosen is CompareFormat.CSV:
         output.write(as_csv(comparison))
         output.note(comparison.sentence)
-    elif format is CompareFormat.MD or (format is None and not output.stdout_is_terminal()):
+    elif chosen is CompareFormat.LATEX:
+        output.write(as_latex(comparison))
+    elif chosen is CompareFormat.MD or (chosen is None and not output.stdout_is_terminal()):
         output.write(as_markdown(comparison))
     else:
         output.render(as_table(comparison))

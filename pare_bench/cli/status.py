@@ -63,7 +63,7 @@ def status_command(
 
 def _rows(cells: list[Cell]) -> list[tuple[str, ...]]:
     """Return a line for each state of a method: tasks of which the same seeds are in that state, with the same detail, share one."""
-    from pare_bench.missing import seed_text
+    from pare_bench.run_commands import seed_text
 
     seeds: dict[tuple[str, str, str], list[int]] = {}
     for cell in cells:

@@ -7,7 +7,7 @@ from pare_bench.statistics.bayes import Posterior, bayesian_signed_rank, dirichl
 from pare_bench.statistics.bootstrap import bootstrap_interval, interquartile_mean, num_resamples
 from pare_bench.statistics.estimates import half_width, mean, paired_differences, paired_t_p, sample_sd, t_interval, welch_half_width
 from pare_bench.statistics.friedman import Friedman, friedman, nemenyi_difference, nemenyi_p, range_exceedance
-from pare_bench.statistics.groups import letters, tie_groups
+from pare_bench.statistics.groups import letters, nemenyi_groups, tie_groups
 from pare_bench.statistics.pairs import fewest_wins, holm, holm_factor, sign_test_p, signed_rank_p, smallest_possible_p
 from pare_bench.statistics.profiles import LARGEST_FACTOR, cost_ratios, profile_area, profile_steps, share_within
 from pare_bench.statistics.ranks import Direction, WinsTiesLosses, mean_ranks, shared_ranks, wins_ties_losses
@@ -32,6 +32,7 @@ __all__ = [
     "mean",
     "mean_ranks",
     "nemenyi_difference",
+    "nemenyi_groups",
     "nemenyi_p",
     "num_resamples",
     "paired_differences",

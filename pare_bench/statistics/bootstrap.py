@@ -54,8 +54,12 @@ def bootstrap_interval(tasks: Sequence[Sequence[float]], *words: str | int, conf
         size = min(step, total - start)
         drawn = rng.integers(0, len(tasks), (size, len(tasks)))
         places = (rng.random((size, *table.shape)) * counts[drawn][:, :, None]).astype(int)
-        weights = np.where(np.arange(table.shape[1]) < counts[drawn][:, :, None], 1 / counts[drawn][:, :, None], 0.0)
-        found.append(_middle_half(table[drawn[:, :, None], places].reshape(size, -1), weights.reshape(size, -1)))
+        values = table[drawn[:, :, None], places].reshape(size, -1)
+        if counts.min() == counts.max():
+            found.append(_equal_middle_half(values))
+        else:
+            weights = np.where(np.arange(table.shape[1]) < counts[drawn][:, :, None], 1 / counts[drawn][:, :, None], 0.0)
+            found.append(_middle_half(values, weights.reshape(size, -1)))
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.concatenate(found), [tail, 1 - tail])
     return float(low), float(high)
@@ -80,3 +84,12 @@ def _middle_half(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     starts = np.concatenate([np.zeros((len(ends), 1)), ends[:, :-1]], axis=1)
     inside = np.clip(np.minimum(ends, 0.75) - np.maximum(starts, 0.25), 0.0, None)
     return np.asarray((inside * np.take_along_axis(values, order, axis=1)).sum(axis=1) / inside.sum(axis=1))
+
+
+def _equal_middle_half(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the same where all weights are equal, without carrying them along."""
+    import numpy as np
+
+    edges = np.arange(values.shape[1] + 1) / values.shape[1]
+    inside = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0.0, None)
+    return np.asarray(np.sort(values, axis=1) @ (inside / inside.sum()))

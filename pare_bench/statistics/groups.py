@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 from string import ascii_letters
+
+from pare_bench.statistics.friedman import nemenyi_difference
 
 
 def tie_groups(names: Sequence[str], different: Collection[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
@@ -26,3 +29,10 @@ def letters(names: Sequence[str], groups: Sequence[Collection[str]]) -> Mapping[
     """Return the letters of each name, one letter per group: two names that share a letter have not been told apart."""
     marks = [ascii_letters[index] if index < len(ascii_letters) else f"({index})" for index in range(len(groups))]
     return {name: "".join(mark for mark, group in zip(marks, groups, strict=True) if name in group) for name in names}
+
+
+def nemenyi_groups(ranks: Mapping[str, float], num_tasks: int, alpha: float = 0.05) -> tuple[float, tuple[tuple[str, ...], ...]]:
+    """Return the critical difference of mean ranks, and the groups of methods that it does not tell apart, by mean rank."""
+    critical = nemenyi_difference(len(ranks), num_tasks, alpha)
+    order = sorted(ranks, key=lambda name: (ranks[name], name))
+    return critical, tie_groups(order, {(better, worse) for better, worse in combinations(order, 2) if ranks[worse] - ranks[better] >= critical})

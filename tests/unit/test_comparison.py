@@ -258,7 +258,7 @@ def test_the_order_of_the_records_changes_nothing():
 def test_json_and_csv_carry_the_numbers_in_full():
     result = of({"pare": {"ecg": [0.1, 0.2]}, "orca": {"ecg": [0.3]}})
     document = json.loads(json.dumps(as_json(result), allow_nan=False))
-    assert document["schema"] == "pare-bench/comparison/1"
+    assert document["schema"] == "pare-bench/comparison/2"
     assert document["tasks"][0]["methods"]["pare"]["seeds"] == {"0": 0.1, "1": 0.2}
     assert document["tasks"][0]["methods"]["orca"]["interval"] is None
     rows = list(csv.DictReader(io.StringIO(as_csv(result))))

@@ -1,0 +1,89 @@
+"""All methods of a comparison at once: Friedman's test and its tie groups, gains over the floor, performance profiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pare_bench import statistics
+from pare_bench.contrasts import Pair, content_digest
+from pare_bench.statistics import Friedman
+from pare_bench.task_rows import TaskRow
+
+#: Factors at which tables tell the profiles.
+FACTORS = (1.0, 1.1, 1.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Gains of one method over the floor: the mean over tasks, and the interquartile mean over tasks and seeds with its bootstrap interval."""
+
+    mean: float
+    interquartile: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Overall:
+    """What is said of all methods at once.
+
+    ``friedman`` and ``nemenyi`` (the critical difference of mean ranks) are None for two methods. Groups hold methods that were not told apart:
+    ``rank_groups`` by Nemenyi, ``pair_groups`` by the corrected pair tests. ``gains`` and ``ratios`` (of costs, for profiles) are empty where tasks
+    have no common scale. ``resamples`` is the size of the bootstrap.
+    """
+
+    friedman: Friedman | None
+    nemenyi: float | None
+    rank_groups: tuple[tuple[str, ...], ...]
+    pair_groups: tuple[tuple[str, ...], ...]
+    gains: Mapping[str, Gains]
+    ratios: Mapping[str, Sequence[float]]
+    resamples: int
+
+
+def overall(rows: Sequence[TaskRow], methods: Sequence[str], ranks: Mapping[str, float], pairs: Sequence[Pair]) -> Overall:
+    """Return what the statistics say of all ``methods``; ``ranks`` are their mean ranks, ``pairs`` all their pairs."""
+    order = sorted(methods, key=lambda method: (ranks[method], method))
+    many = len(methods) > 2
+    critical, groups = statistics.nemenyi_groups(ranks, len(rows)) if many else (None, ())
+    significant = {(pair.first, pair.second) for pair in pairs if pair.significant}
+    gains, ratios, resamples = _scaled(rows, methods)
+    return Overall(
+        statistics.friedman([[row.ranks[method] for method in methods] for row in rows]) if many else None,
+        critical,
+        groups,
+        statistics.tie_groups(order, significant),
+        gains,
+        ratios,
+        resamples,
+    )
+
+
+def _scaled(rows: Sequence[TaskRow], methods: Sequence[str]) -> tuple[dict[str, Gains], dict[str, list[float]], int]:
+    if any(row.span is None for row in rows):
+        return {}, {}, 0
+    digest = content_digest(rows)
+    found = {method: [_gains(row, method) for row in rows] for method in methods}
+    gains = {
+        method: Gains(
+            statistics.mean([statistics.mean(each) for each in tasks]),
+            statistics.interquartile_mean(tasks),
+            statistics.bootstrap_interval(tasks, "compare", digest, "interquartile mean"),
+        )
+        for method, tasks in found.items()
+    }
+    costs = {method: [_cost(row, method) for row in rows] for method in methods}
+    return gains, statistics.cost_ratios(costs), min(map(statistics.num_resamples, found.values()))
+
+
+def _gains(row: TaskRow, method: str) -> list[float]:
+    """Return the gain of every seed; a missing score counts as the least gain of any run on the task, and never as more than the floor."""
+    missing = math.isnan(row.cells[method].score)
+    cells = row.cells.values() if missing else [row.cells[method]]
+    gains = [gain for cell in cells for value in cell.seeds.values() if (gain := row.gain(value)) is not None]
+    return [min(0.0, *gains)] if missing else gains
+
+
+def _cost(row: TaskRow, method: str) -> float:
+    return abs(row.cells[method].score - row.perfect)
