@@ -59,7 +59,7 @@ class Comparison:
             text += f"; tasks without any score are left out{dropped}" if dropped else ""
         else:
             text = "every method has a score on every task; failed seeds are left out of means, and no method is best there"
-        return f"missing: {self.missing}: {text}"
+        return f"--missing {self.missing}: {text}"
 
 
 def compare(

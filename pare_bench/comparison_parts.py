@@ -15,7 +15,7 @@ from pare_bench.table_parts import Sentence, Table, cell_text, ends, many, numbe
 def parts(comparison: Comparison) -> Iterator[Table | Sentence]:
     """Yield what is shown of a comparison."""
     yield _scores(comparison)
-    yield Sentence(comparison.policy[:1].upper() + comparison.policy[1:] + ".")
+    yield Sentence(comparison.policy + ".")
     yield Sentence(comparison.sentence[:1].upper() + comparison.sentence[1:] + ".")
     if len(comparison.methods) == 2 or comparison.overall is not None:
         yield _differences(comparison)

@@ -17,7 +17,7 @@ ROPE = 0.01
 #: Level of every verdict.
 ALPHA = 0.05
 #: Draws of the Bayesian test: its probabilities are good to about 0.01.
-DRAWS = 20_000
+DRAWS = 10_000
 
 
 @dataclass(frozen=True)
