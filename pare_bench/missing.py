@@ -12,7 +12,7 @@ from pare_bench.errors import DataMissingError, UsageError, unknown_name
 from pare_bench.presets import PRESETS
 from pare_bench.records import RunRecord
 from pare_bench.run_commands import Wanted, method_name, place_options, run_command
-from pare_bench.task_rows import scored
+from pare_bench.task_rows import score_of
 from pare_bench.variants import Data, Division, age, data_of, data_options, division_of, preferred_data
 
 #: Newest records as method -> task -> data -> seed -> record.
@@ -92,7 +92,7 @@ def choose_data(wanted: Wanted, division: Division, tasks: Sequence[str], found:
 
 
 def _scored(groups: Mapping[Data, Mapping[int, RunRecord]]) -> set[Data]:
-    return {data for data, runs in groups.items() if any(scored(run) for run in runs.values())}
+    return {data for data, runs in groups.items() if any(score_of(run) is not None for run in runs.values())}
 
 
 def _missing(wanted: Wanted, division: Division, gaps: Mapping[str, Sequence[str]], tasks: Sequence[str], found: Found) -> DataMissingError:
@@ -122,7 +122,7 @@ def _reason(groups: Mapping[Data, Mapping[int, RunRecord]]) -> str:
 
 
 def _like_others(wanted: Wanted, method: str, task: str, found: Found) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    others = [record for record in _records({name: found[name] for name in wanted.methods if name != method}, task) if scored(record)]
+    others = [record for record in _records({name: found[name] for name in wanted.methods if name != method}, task) if score_of(record) is not None]
     if not others:
         own = [record.seed for record in _records({method: found[method]}, task)]
         return tuple(sorted(set(own))) or (0,), ()

@@ -92,9 +92,12 @@ class TaskRow:
         return f"{leader} leads, " + ("one seed" if min(cell.n for cell in self.cells.values()) < 2 else "within noise")
 
 
-def scored(record: RunRecord) -> bool:
-    """Return whether a run has a score that is a finite number."""
-    return record.status == "ok" and math.isfinite(record.primary.value)
+def score_of(record: RunRecord) -> MetricRecord | None:
+    """Return the primary score of a run, None where it has none that is a finite number."""
+    if record.status != "ok":
+        return None
+    score = record.primary
+    return score if math.isfinite(score.value) else None
 
 
 def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_last: bool = False) -> TaskRow:
@@ -103,18 +106,18 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
     Raises:
         UsageError: the scores are by different metrics.
     """
-    records = [record for group in runs.values() for record in group.values() if scored(record)]
-    scores = {record.run_id: record.primary for record in records}
-    measures = sorted({(score.name, score.direction) for score in scores.values()})
+    found = {method: {seed: score for seed, record in group.items() if (score := score_of(record)) is not None} for method, group in runs.items()}
+    scores = [score for group in found.values() for score in group.values()]
+    measures = sorted({(score.name, score.direction) for score in scores})
     if len(measures) > 1:
         texts = " and by ".join(f"'{name}' ({direction})" for name, direction in measures)
         raise UsageError(
             f"task '{task}' is scored by {texts} in different records, which are never compared",
             hint="move the records of the older version away and run them again",
         )
-    newest = max(records, key=age)
+    newest = max((runs[method][seed] for method, group in found.items() for seed in group), key=age)
     ((metric, direction),) = measures
-    cells = {method: _cell(group, scores, failed_last=failed_last) for method, group in runs.items()}
+    cells = {method: _cell(group, found[method], failed_last=failed_last) for method, group in runs.items()}
     ranks = dict(zip(cells, statistics.shared_ranks([cell.score for cell in cells.values()], direction), strict=True))
     leaders = tuple(method for method, rank in ranks.items() if rank == min(ranks.values()))
     tied = tuple(method for method in cells if method in leaders or not _leads_beyond_noise(cells[leaders[0]], cells[method], len(cells), direction))
@@ -132,7 +135,7 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
         leaders=leaders,
         best=leaders[0] if sure else None,
         tied=tied,
-        span=_span(newest.floor, direction, [score.value for score in scores.values()]),
+        span=_span(newest.floor, direction, [score.value for score in scores]),
     )
 
 
@@ -143,18 +146,17 @@ def _span(floor: float | None, direction: Direction, scores: Sequence[float]) ->
     return span if span > 0 and not beyond else None
 
 
-def _cell(group: Mapping[int, RunRecord], scores: Mapping[str, MetricRecord], *, failed_last: bool) -> Cell:
-    runs = {seed: record.run_id for seed, record in group.items() if record.run_id in scores}
-    seeds = {seed: scores[run].value for seed, run in runs.items()}
+def _cell(group: Mapping[int, RunRecord], scores: Mapping[int, MetricRecord], *, failed_last: bool) -> Cell:
+    seeds = {seed: score.value for seed, score in scores.items()}
     values = list(seeds.values())
-    failed = {seed: f"{record.status}: {record.reason or 'its score is not a number'}" for seed, record in group.items() if seed not in runs}
+    failed = {seed: f"{record.status}: {record.reason or 'its score is not a number'}" for seed, record in group.items() if seed not in seeds}
     return Cell(
         mean=statistics.mean(values) if values else None,
         spread=statistics.sample_sd(values),
         interval=statistics.t_interval(values),
         seeds=seeds,
         failed=failed,
-        run_ids=tuple(runs.values()),
+        run_ids=tuple(group[seed].run_id for seed in seeds),
         last=not values or (failed_last and bool(failed)),
     )
 

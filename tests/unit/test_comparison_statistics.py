@@ -116,7 +116,10 @@ def test_every_table_tells_the_policy():
 
 
 def test_a_failed_run_takes_the_last_rank_under_worst_rank():
-    records = [*make_grid({"a": {"ecg": [0.1, 0.1]}, "b": {"ecg": [0.5, 0.5]}}), make_record("a", "ecg", seed=2, status="failed", reason="loss became nan")]
+    records = [
+        *make_grid({"a": {"ecg": [0.1, 0.1]}, "b": {"ecg": [0.5, 0.5]}}),
+        make_record("a", "ecg", seed=2, status="failed", reason="loss became nan"),
+    ]
     result = compare(records, ["a", "b"], "nas360", missing="worst-rank")
     row = result.tasks[0]
     assert (row.ranks, row.leaders, row.best) == ({"a": 2.0, "b": 1.0}, ("b",), None)

@@ -1,0 +1,45 @@
+"""What a large comparison costs: 100,000 records, all of them compared, in seconds and linearly. Reading the files is not included."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from factories import make_record
+
+from pare_bench.comparison import compare
+from pare_bench.config import RunConfig
+
+METHODS, TASKS = [f"method_{position}" for position in range(10)], 10
+
+
+def synthetic(count):
+    """Records of 10 methods on 10 tasks with as many seeds as it takes; each has its own configuration, as if from a file."""
+    base = [make_record(method, f"task_{task}") for method in METHODS for task in range(TASKS)]
+    records = []
+    for number in range(count):
+        record, seed = base[number % len(base)], number // len(base)
+        config = RunConfig.model_construct(**{**record.config.__dict__, "seed": seed})
+        metric = record.metrics[0].model_copy(update={"value": (number * 7919 % 1000) / 1000})
+        records.append(record.model_copy(update={"run_id": f"{number:016x}", "seed": seed, "config": config, "metrics": (metric,)}))
+    return records
+
+
+def processor_seconds(records):
+    """The smaller of two, in seconds of the processor: the wall clock measures what else the machine does."""
+    taken = []
+    for _ in range(2):
+        began = time.process_time()
+        compare(records, METHODS, "nas360")
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_records_in_seconds_and_linearly():
+    records = synthetic(100_000)
+    quarter, half, whole = (processor_seconds(records[:count]) for count in (25_000, 50_000, 100_000))
+    print(f"25,000: {quarter:.2f} s, 50,000: {half:.2f} s, 100,000: {whole:.2f} s")
+    # Twice 3 s: the bound is for an idle machine, this one may be slower.
+    assert whole < 6
+    assert whole / quarter < 4 * 1.6
