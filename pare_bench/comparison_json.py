@@ -89,6 +89,9 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "test": pair.test,
         "p": pair.p,
         "p_holm": pair.p_holm,
+        "favours": pair.favours,
+        "significant": pair.significant,
+        "reachable": pair.reachable,
         "verdict": pair.verdict,
         "posterior": None if pair.posterior is None else dict(zip(("worse", "equal", "better"), pair.posterior, strict=True)),
     }
@@ -97,6 +100,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
 def _overall(found: Overall) -> dict[str, Any]:
     return {
         "friedman": None if found.friedman is None else found.friedman._asdict(),
+        "rank_intervals": {method: _interval(interval) for method, interval in found.rank_intervals.items()},
         "nemenyi_difference": found.nemenyi,
         "nemenyi_groups": [list(group) for group in found.rank_groups],
         "holm_groups": [list(group) for group in found.pair_groups],

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pare_bench import statistics
 from pare_bench.comparison import Comparison
 from pare_bench.contrasts import ALPHA, DRAWS, Pair
-from pare_bench.overall import FACTORS, Overall
+from pare_bench.overall import FACTORS, Overall, omnibus_sentence
 from pare_bench.printed_parts import printed_parts
 from pare_bench.table_parts import Sentence, Table, cell_text, ends, many, number
 
@@ -97,23 +97,22 @@ def _pairs(comparison: Comparison, pairs: Sequence[Pair], correction: str) -> Ta
 
 def _overall(comparison: Comparison, found: Overall) -> Iterator[Table | Sentence]:
     order = sorted(comparison.methods, key=lambda method: (comparison.mean_ranks[method], method))
-    if found.friedman is not None and found.nemenyi is not None:
-        text = f"{found.friedman.test}: chi-squared {found.friedman.statistic:.3g}, p = {found.friedman.p:.3g} ({_design(comparison)})"
-        text += f"; Nemenyi's critical difference of mean ranks at 0.05 is {found.nemenyi:.2f}, the largest possible one {len(order) - 1}"
-        yield Sentence(text + (": no scores whatever could differ by it." if found.nemenyi > len(order) - 1 else "."))
-    else:
-        yield Sentence("Friedman's and Nemenyi's tests take three or more methods; of two the pair test says all.")
+    yield Sentence(omnibus_sentence(found, len(order), _design(comparison)))
     pair_letters = statistics.letters(order, found.pair_groups)
     rank_letters = statistics.letters(order, found.rank_groups)
-    rows = [(name, f"{comparison.mean_ranks[name]:.2f}", pair_letters[name], rank_letters[name] or "-", *_gain_cells(found, name)) for name in order]
+    rows = []
+    for name in order:
+        ranks = (f"{comparison.mean_ranks[name]:.2f}", _interval(found.rank_intervals.get(name)))
+        rows.append((name, *ranks, pair_letters[name], rank_letters[name] or "-", *_gain_cells(found, name)))
     yield Table(
         None,
-        ("method", "mean rank", "group (Holm)", "group (Nemenyi)", "mean gain (%)", "interquartile (%)", "95% interval"),
+        ("method", "mean rank", "95% interval", "group (Holm)", "group (Nemenyi)", "mean gain (%)", "interquartile (%)", "95% interval"),
         tuple(rows),
         ("method", "group (Holm)", "group (Nemenyi)"),
         "methods that share a letter have not been told apart; gain: share of the way from the floor (0) to the perfect score (100), which no "
-        f"method moves; interquartile mean over tasks and seeds, bootstrap interval over both ({found.resamples} resamples, seeded by the scores); "
-        + _design(comparison),
+        "method moves; interquartile mean over tasks and seeds; intervals: bootstrap over tasks and seeds"
+        + (f" ({found.resamples} resamples)" if found.resamples else "")
+        + f", seeded by the scores; {_design(comparison)}",
     )
     if found.ratios:
         yield _profiles(comparison, found, order)
@@ -123,8 +122,12 @@ def _gain_cells(found: Overall, name: str) -> tuple[str, str, str]:
     gains = found.gains.get(name)
     if gains is None:
         return "-", "-", "-"
-    interval = "-" if gains.interval is None else f"{100 * gains.interval[0]:.2f} to {100 * gains.interval[1]:.2f}"
-    return f"{100 * gains.mean:.2f}", f"{100 * gains.interquartile:.2f}", interval
+    interval = None if gains.interval is None else (100 * gains.interval[0], 100 * gains.interval[1])
+    return f"{100 * gains.mean:.2f}", f"{100 * gains.interquartile:.2f}", _interval(interval)
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
 
 
 def _profiles(comparison: Comparison, found: Overall, order: Sequence[str]) -> Table:
@@ -152,5 +155,6 @@ def _gaps(comparison: Comparison) -> Table:
         ("task", "method", "clean", "paper", "optimism gap"),
         tuple(rows),
         ("task", "method"),
-        "optimism gap: how much better the score of track paper is than that of track clean; ± half width of its 95% interval over seeds",
+        "optimism gap: how much better the score of track paper is than that of track clean; ± half width of its 95% interval over seeds; "
+        f"missing: {comparison.missing}",
     )

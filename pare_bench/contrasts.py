@@ -98,7 +98,7 @@ def contrasts(rows: Sequence[TaskRow], pairs: Sequence[tuple[str, str]], *, rope
                     [rope * (row.span or 0.0) for row in rows],
                 ),
                 {row.task: _difference(row, first, second) for row in rows},
-                "exact signed-rank on differences as shares of the floor" if common else "exact sign test",
+                "exact signed-rank on shares of the way from floor to perfect score" if common else "exact sign test",
                 p,
                 p,
                 _favoured(worse, first, second, ranked=common),

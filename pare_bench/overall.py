@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pare_bench import statistics
-from pare_bench.contrasts import Pair, content_digest
+from pare_bench.contrasts import ALPHA, Pair, content_digest
 from pare_bench.statistics import Friedman
 from pare_bench.task_rows import TaskRow
 
@@ -28,11 +28,13 @@ class Gains:
 class Overall:
     """What is said of all methods at once.
 
+    ``rank_intervals`` are 95% bootstrap intervals of the mean ranks over tasks and seeds, empty for a single run of each method.
     ``friedman`` and ``nemenyi`` (the critical difference of mean ranks) are None for two methods. Groups hold methods that were not told apart:
     ``rank_groups`` by Nemenyi, ``pair_groups`` by the corrected pair tests. ``gains`` and ``ratios`` (of costs, for profiles) are empty where tasks
     have no common scale. ``resamples`` is the size of the bootstrap.
     """
 
+    rank_intervals: Mapping[str, tuple[float, float]]
     friedman: Friedman | None
     nemenyi: float | None
     rank_groups: tuple[tuple[str, ...], ...]
@@ -50,6 +52,7 @@ def overall(rows: Sequence[TaskRow], methods: Sequence[str], ranks: Mapping[str,
     significant = {(pair.first, pair.second) for pair in pairs if pair.significant}
     gains, ratios, resamples = _scaled(rows, methods)
     return Overall(
+        _rank_intervals(rows, order),
         statistics.friedman([[row.ranks[method] for method in methods] for row in rows]) if many else None,
         critical,
         groups,
@@ -58,6 +61,25 @@ def overall(rows: Sequence[TaskRow], methods: Sequence[str], ranks: Mapping[str,
         ratios,
         resamples,
     )
+
+
+def omnibus_sentence(found: Overall, num_methods: int, design: str) -> str:
+    """Return what Friedman's and Nemenyi's tests say; ``design`` names tasks, seeds and policy."""
+    if found.friedman is None or found.nemenyi is None:
+        return "Friedman's and Nemenyi's tests take three or more methods; of two the pair test says all."
+    text = f"{found.friedman.test}: chi-squared {found.friedman.statistic:.3g}, p = {found.friedman.p:.3g} ({design})"
+    text += f"; Nemenyi's critical difference of mean ranks at {ALPHA:g} is {found.nemenyi:.2f}, the largest possible one {num_methods - 1}"
+    return text + (": no scores whatever could differ by it." if found.nemenyi > num_methods - 1 else ".")
+
+
+def _rank_intervals(rows: Sequence[TaskRow], order: Sequence[str]) -> dict[str, tuple[float, float]]:
+    # A method that takes the last rank has no score, whatever its seeds have.
+    scores = {
+        method: [[] if math.isnan(cell.score) else list(cell.seeds.values()) for cell in (row.cells[method] for row in rows)]
+        for method in sorted(order)
+    }
+    found = statistics.rank_intervals(scores, [row.direction for row in rows], "compare", content_digest(rows), "mean ranks")
+    return {method: found[method] for method in order if method in found}
 
 
 def _scaled(rows: Sequence[TaskRow], methods: Sequence[str]) -> tuple[dict[str, Gains], dict[str, list[float]], int]:

@@ -29,7 +29,7 @@ def printed_parts(comparison: Comparison) -> Iterator[Table | Sentence]:
         ("task", "printed as", "metric", "status", "definition", "source"),
         f"printed: on the official data, in the unit of our metric; ours: tier {tier}, track {track}"
         + ("" if tier == "official" else ", which are other data: the two must not be compared")
-        + "; unverified numbers enter no verdict",
+        + f"; unverified numbers enter no verdict; missing: {comparison.missing}",
     )
     yield from (Sentence(f"{mark} {source}: {table}", "note") for (source, table), mark in places.items())
     definitions = {each.definition: each.definition_text for each in shown}
@@ -48,5 +48,6 @@ def _cards(comparison: Comparison) -> Table:
         ("task", "method", "printed", "our mean", "our 95% interval", "seeds", "verdict", "source"),
         tuple(rows),
         ("task", "method", "verdict", "source"),
-        "inside: the printed number, give or take its rounding, lies in our 95% interval of the mean over seeds (Student)",
+        "inside: the printed number, give or take its rounding, lies in our 95% interval of the mean over seeds (Student); "
+        f"missing: {comparison.missing}",
     )

@@ -145,9 +145,11 @@ def site_command(
     title: Annotated[str, typer.Option(help="Title of the page.")] = "pare-bench leaderboard",
     max_runs: Annotated[int, typer.Option(min=0, help="Runs that are shown one by one; those that count come first.")] = 1000,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Embed pictures of examples of each task.")] = True,
+    published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside the scores.")] = True,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> int:
     """Write the leaderboard as one HTML file that needs no network: rankings, charts, a section for each task and run."""
+    from pare_bench.printed import printed_numbers
     from pare_bench.registry import Registry
     from pare_bench.report.page import known_pictures, page
     from pare_bench.store import write_atomically
@@ -156,7 +158,8 @@ def site_command(
     registry = Registry.from_environment()
     summaries = {name: registry.spec("task", name).summary for name in registry.names("task")}
     text = page(
-        records, summaries=summaries, pictures=known_pictures() if pictures else {}, title=title, max_runs=max_runs,
+        records, summaries=summaries, pictures=known_pictures() if pictures else {},
+        printed=printed_numbers() if published else (), title=title, max_runs=max_runs,
         progress=lambda division: output.note(f"drawing {division}"),
     )  # fmt: skip
     path = out / "site" / "index.html" if to is None else to

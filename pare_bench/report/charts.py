@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pare_bench.report.content import Row, RunGroup, Task
+from pare_bench.report.content import Row, Task
 from pare_bench.report.numbers import number
+from pare_bench.report.runs import RunGroup
 
 Spec = dict[str, Any]
 #: Colours of lines; after the last one they come again, dashed.

@@ -10,8 +10,10 @@ from typing import Any
 from pare_bench import statistics
 from pare_bench.leaderboard import build, unique
 from pare_bench.records import RunRecord
+from pare_bench.report.runs import RunGroup, counted_runs, fractions, run_groups
 from pare_bench.statistics import Direction
-from pare_bench.variants import Division, age, data_of, division_of, label_records
+from pare_bench.task_rows import TaskRow, score_of, task_row
+from pare_bench.variants import Division, division_of, label_records
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,11 @@ class Task:
 
 
 @dataclass(frozen=True)
-class RunGroup:
-    """The runs of a method on a task, newest last, and whether each one counts."""
-
-    label: str
-    task: str
-    runs: tuple[RunRecord, ...]
-    counts: tuple[bool, ...]
-
-
-@dataclass(frozen=True)
 class Section:
-    """A division: what is ranked together. ``left_out`` is how many of its runs are not shown one by one."""
+    """A division: what is ranked together. ``left_out`` is how many of its runs are not shown one by one.
+
+    ``counted[task][label][seed]`` are the runs that count, failed ones too, in the order of the tasks.
+    """
 
     division: Division
     tasks: tuple[Task, ...]
@@ -85,6 +80,7 @@ class Section:
     superseded: int
     other_data: int
     left_out: int
+    counted: Mapping[str, Mapping[str, Mapping[int, RunRecord]]]
 
     @property
     def anchor(self) -> str:
@@ -103,15 +99,14 @@ class Section:
         rows = [row for row in (*self.ranked, *self.partial) if task in row.cells]
         return sorted(rows, key=lambda row: (-row.cells[task].mean if maximise else row.cells[task].mean, row.label))
 
-    @property
-    def scores(self) -> dict[str, list[float]]:
-        """The mean score of each ranked method on each task, in the order of the tasks."""
-        return {row.label: [row.cells[task.name].mean for task in self.tasks] for row in self.ranked}
-
-    @property
-    def directions(self) -> list[Direction]:
-        """The direction of each task."""
-        return [task.direction or "minimise" for task in self.tasks]
+    def task_rows(self, labels: Sequence[str]) -> list[TaskRow]:
+        """Return the rows of :func:`pare_bench.comparison.compare` for these methods, tasks without any of their scores left out."""
+        rows = []
+        for task, by_label in self.counted.items():
+            runs = {label: by_label.get(label, {}) for label in labels}
+            if any(score_of(run) is not None for group in runs.values() for run in group.values()):
+                rows.append(task_row(task, runs))
+        return rows
 
 
 def sections(records: Iterable[RunRecord], summaries: Mapping[str, str], *, max_runs: int) -> tuple[Section, ...]:
@@ -136,13 +131,13 @@ def _section(division: Division, document: Mapping[str, Any], records: Sequence[
     labelled = label_records(records)
     by_id = {record.run_id: record for record in records}
     tasks = tuple(
-        Task(**{**task, "sizes": dict(task["sizes"])}, name=name, summary=summaries.get(name, ""), fractions=_fractions(name, labelled))
+        Task(**{**task, "sizes": dict(task["sizes"])}, name=name, summary=summaries.get(name, ""), fractions=fractions(name, labelled))
         for name, task in document["tasks"].items()
     )
     ranks = _task_ranks(document, tasks)
     rows = [_row(label, method, ranks, by_id) for label, method in document["methods"].items()]
     ranked = sorted((row for row in rows if row.mean_rank is not None), key=lambda row: (row.mean_rank or 0, row.label))
-    groups = _groups(document, labelled, max_runs)
+    groups = run_groups(document, labelled, max_runs)
     return Section(
         division,
         tasks,
@@ -152,6 +147,7 @@ def _section(division: Division, document: Mapping[str, Any], records: Sequence[
         len(document["superseded"]),
         len(document["other_data"]),
         len(records) - sum(len(group.runs) for group in groups),
+        counted_runs(document, by_id),
     )
 
 
@@ -195,38 +191,3 @@ def _row(label: str, method: Mapping[str, Any], ranks: Mapping[str, Mapping[str,
 def _cost(record: RunRecord) -> float:
     """Return the seconds that a method took: making the data is nobody's cost."""
     return sum(seconds for stage, seconds in record.seconds.items() if stage != "prepare")
-
-
-def _fractions(task: str, labelled: Mapping[str, Sequence[RunRecord]]) -> dict[str, list[tuple[int, float]]]:
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for label, records in labelled.items():
-        newest: dict[tuple[int, int], RunRecord] = {}
-        for record in sorted((record for record in records if record.task.name == task and record.status == "ok"), key=age):
-            newest[record.task.sizes.get("train", 0), record.seed] = record
-        by_size: dict[int, list[RunRecord]] = defaultdict(list)
-        for (size, _), record in sorted(newest.items()):
-            by_size[size].append(record)
-        if len(by_size) > 1 and len({record.primary.name for record in newest.values()}) == 1:
-            curves[label] = [(size, statistics.mean([record.primary.value for record in group])) for size, group in by_size.items()]
-    return curves
-
-
-def _groups(document: Mapping[str, Any], labelled: Mapping[str, Sequence[RunRecord]], max_runs: int) -> tuple[RunGroup, ...]:
-    """Return the runs to show: those that count first, where not all may be shown."""
-    aside = {mention["run_id"] for part in ("superseded", "other_data") for mention in document[part]}
-    places = [(label, record) for label, records in labelled.items() for record in records]
-    chosen = {record.run_id for _, record in sorted(places, key=lambda place: (place[1].run_id in aside, *_order(place)))[:max_runs]}
-    grouped: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
-    for label, record in places:
-        if record.run_id in chosen:
-            grouped[record.task.name, label].append(record)
-    return tuple(
-        RunGroup(label, task, tuple(group), tuple(record.run_id not in aside for record in group))
-        for (task, label), records in sorted(grouped.items())
-        for group in [sorted(records, key=lambda record: (record.seed, *age(record), data_of(record)))]
-    )
-
-
-def _order(place: tuple[str, RunRecord]) -> tuple[str, str, int, str]:
-    label, record = place
-    return record.task.name, label, record.seed, record.run_id

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+from pare_bench.contrasts import ROPE
 from pare_bench.errors import EnvironmentFault
+from pare_bench.printed import Printed
 from pare_bench.records import ComponentRecord, EnvironmentRecord, RunRecord
 from pare_bench.report import charts
-from pare_bench.report.content import Row, RunGroup, Section, sections
+from pare_bench.report.beside import beside
+from pare_bench.report.content import Row, Section, sections
 from pare_bench.report.drawing import svg
 from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.ranking import Overview, overview, pareto_front
+from pare_bench.report.runs import RunGroup
+from pare_bench.table_parts import ends
 from pare_bench.version import __version__
 
 #: Runs that are shown one by one unless told otherwise: about 5 MB of page.
@@ -38,14 +43,15 @@ def page(
     *,
     summaries: Mapping[str, str],
     pictures: Mapping[str, Path],
+    printed: Sequence[Printed] = (),
     title: str = "pare-bench leaderboard",
     max_runs: int = MAX_RUNS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Return the leaderboard of ``records`` as one HTML document that loads nothing.
 
-    ``summaries`` says in a line what each task is, ``pictures`` has a PNG file of examples for some tasks; at most ``max_runs`` runs get an
-    entry of their own. ``progress`` is told each division.
+    ``summaries`` says in a line what each task is, ``pictures`` has a PNG file of examples for some tasks, ``printed`` are published numbers to
+    show beside the scores; at most ``max_runs`` runs get an entry of their own. ``progress`` is told each division.
 
     Raises:
         EnvironmentFault: Jinja or the renderer of charts is not installed.
@@ -65,15 +71,16 @@ def page(
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {
         "number": number, "duration": duration, "count": count, "summed": _sizes, "stages": _stages, "memory": _memory, "software": _software,
-        "components": _components,
+        "components": _components, "ends": ends,
     }  # fmt: skip
     text: str = environment.from_string(_part("page.html").lstrip()).render(
         title=title,
         version=__version__,
         sections=shown,
         charts=drawn,
-        intervals={anchor: each.intervals for anchor, each in overviews.items()},
-        notes={anchor: each.notes for anchor, each in overviews.items()},
+        overviews=overviews,
+        rope=ROPE,
+        beside={section.anchor: beside(section, printed) for section in shown},
         pictures={task: _data_url(path) for task, path in pictures.items() if any(task == own.name for section in shown for own in section.tasks)},
         shown={run.run_id for section in shown for group in section.groups for run in group.runs},
         num_runs=sum(len(group.runs) for section in shown for group in section.groups) + sum(section.left_out for section in shown),

@@ -1,12 +1,24 @@
-"""What is said about the ranking of a division as a whole."""
+"""What is said about the ranking of a division as a whole: by the functions of ``pare-bench compare``, so that both say the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
-from pare_bench import statistics
+from pare_bench import design, statistics
+from pare_bench.contrasts import ALPHA, Pair, contrasts
+from pare_bench.overall import Overall, omnibus_sentence, overall
 from pare_bench.report.content import Section
+from pare_bench.table_parts import many
+from pare_bench.task_rows import TaskRow
+
+#: Pairs are shown one by one up to this many of them; ``compare`` shows any.
+MOST_PAIRS = 66
+POLICY = (
+    "Missing and failed runs: only methods with a score and no failed run on every task of the division are ranked (as compare --missing error "
+    "asks for); the others are listed below with the reason."
+)
 
 
 @dataclass(frozen=True)
@@ -20,8 +32,21 @@ class Critical:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A method over all tasks: its letters by the corrected pair tests and by Nemenyi's, gains in percent, area under its profile."""
+
+    label: str
+    pair_letters: str
+    rank_letters: str
+    gain: float | None
+    interquartile: float | None
+    interval: tuple[float, float] | None
+    area: float | None
+
+
+@dataclass(frozen=True)
 class Overview:
-    """``profiles`` has, per method, pairs (ratio to the best, share of tasks within it)."""
+    """``intervals`` are those of mean ranks; ``profiles`` has, per method, pairs (ratio to the best, share of tasks within it)."""
 
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     critical: Critical | None = None
@@ -29,16 +54,65 @@ class Overview:
     profile_axis: str = ""
     profile_caption: str = ""
     notes: Sequence[str] = ()
+    standings: Sequence[Standing] = ()
+    pairs: Sequence[Pair] = ()
 
 
 def overview(section: Section) -> Overview:
     """Return what the statistics say about the ranked methods of a division."""
-    if len(section.ranked) < 2:
-        return Overview()
-    tasks, pairs = len(section.tasks), statistics.holm_factor(len(section.ranked))
-    smallest = min(1.0, statistics.smallest_possible_p(tasks) * pairs)
-    sentence = f"{tasks} tasks and {len(section.ranked)} methods: the smallest p that a signed-rank test of all pairs can give is {smallest:.2g}"
-    return Overview(notes=[sentence + ("; no scores whatever could show a difference at 0.05." if smallest > 0.05 else ".")])
+    labels = [row.label for row in section.ranked]
+    if len(labels) < 2:
+        return Overview(notes=[POLICY] if section.partial else ())
+    rows = section.task_rows(labels)
+    ranks = {row.label: row.mean_rank for row in section.ranked if row.mean_rank is not None}
+    pairs = contrasts(rows, list(combinations(labels, 2)))
+    found = overall(rows, labels, ranks, pairs)
+    words = _design(rows)
+    sentence = design.power_sentence(rows, len(labels))
+    notes = [POLICY, sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
+    largest = f"{statistics.LARGEST_FACTOR:g}"
+    return Overview(
+        found.rank_intervals,
+        _critical(found, ranks, words),
+        {label: statistics.profile_steps(found.ratios[label]) for label in labels} if found.ratios else {},
+        f"distance to the perfect score, as a multiple of the least one (1 to {largest}, log)",
+        f"Performance profiles (Dolan and More): share of the tasks on which a method is within a factor of the best, from 1 to {largest}",
+        notes,
+        _standings(found, labels),
+        pairs if len(pairs) <= MOST_PAIRS else (),
+    )
+
+
+def _design(rows: Sequence[TaskRow]) -> str:
+    counts = sorted({cell.n for row in rows for cell in row.cells.values()})
+    return f"{many(len(rows), 'task')}, " + (many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds")
+
+
+def _critical(found: Overall, ranks: Mapping[str, float], words: str) -> Critical | None:
+    if found.nemenyi is None:
+        return None
+    groups = [group for group in found.rank_groups if len(group) > 1]
+    caption = f"Critical difference (Nemenyi, {ALPHA:g}; {words}): a bar joins methods whose mean ranks are not told apart"
+    return Critical(ranks, groups, found.nemenyi, caption)
+
+
+def _standings(found: Overall, labels: Sequence[str]) -> list[Standing]:
+    pair_letters, rank_letters = statistics.letters(labels, found.pair_groups), statistics.letters(labels, found.rank_groups)
+    made = []
+    for label in labels:
+        gains = found.gains.get(label)
+        made.append(
+            Standing(
+                label,
+                pair_letters[label],
+                rank_letters[label],
+                None if gains is None else 100 * gains.mean,
+                None if gains is None else 100 * gains.interquartile,
+                None if gains is None or gains.interval is None else (100 * gains.interval[0], 100 * gains.interval[1]),
+                statistics.profile_area(found.ratios[label]) if found.ratios else None,
+            )
+        )
+    return made
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:

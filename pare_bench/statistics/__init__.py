@@ -10,6 +10,7 @@ from pare_bench.statistics.friedman import Friedman, friedman, nemenyi_differenc
 from pare_bench.statistics.groups import letters, nemenyi_groups, tie_groups
 from pare_bench.statistics.pairs import fewest_wins, holm, holm_factor, sign_test_p, signed_rank_p, smallest_possible_p
 from pare_bench.statistics.profiles import LARGEST_FACTOR, cost_ratios, profile_area, profile_steps, share_within
+from pare_bench.statistics.rank_intervals import rank_intervals
 from pare_bench.statistics.ranks import Direction, WinsTiesLosses, mean_ranks, shared_ranks, wins_ties_losses
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "profile_area",
     "profile_steps",
     "range_exceedance",
+    "rank_intervals",
     "sample_sd",
     "share_within",
     "shared_ranks",

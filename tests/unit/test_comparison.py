@@ -109,7 +109,7 @@ def test_three_methods_are_corrected_for_three_pairs():
 
 
 def test_a_task_with_a_large_unit_does_not_outweigh_the_others():
-    # Raw differences rank the first task highest; as shares of the floor (8, 1, 1) it is the smallest: ranks 1, 2, 3.
+    # Raw differences rank the first task highest; as shares of the way from floor to perfect score (8, 1, 1) it is the smallest: ranks 1, 2, 3.
     records = [make_record("pare", "psicov", 4.0, floor=8.0, metric="mae_8"), make_record("orca", "psicov", 3.9, floor=8.0, metric="mae_8")]
     for task, lead in (("ecg", 0.05), ("satellite", 0.04)):
         records += [make_record("pare", task, 0.1, floor=1.0), make_record("orca", task, 0.1 + lead, floor=1.0)]
