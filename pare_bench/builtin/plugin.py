@@ -128,7 +128,9 @@ def pare_bench_tasks() -> Iterator[TaskSpec]:
         tiers=("generated", "official"),
     )
     for name, summary, owner, modality in _PDEBENCH_TASKS:
-        yield TaskSpec(name=name, summary=summary, target=f"{_PDEBENCH}.{name}:{owner}", dense=True, modality=modality)
+        yield TaskSpec(
+            name=name, summary=summary, target=f"{_PDEBENCH}.{name}:{owner}", dense=True, modality=modality, tiers=("generated", "official")
+        )
     for entry in CATALOGUE:
         yield TaskSpec(
             name=entry.name,

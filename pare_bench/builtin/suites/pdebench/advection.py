@@ -23,6 +23,7 @@ class Advection(Evolution):
     version = 1
     end = 2.0
     published_ends: ClassVar = (2.0, 2.0)
+    preset_params: ClassVar = {"smoke": {"points": 64}, "paper": {"points": 256}}
 
     def trajectories(self, count: int, times: NDArray[np.float64], rng: np.random.Generator) -> Array:
         """Return u ``[n 1 + frames 1 points]``; grids that do not divide 1024 are solved as they are."""

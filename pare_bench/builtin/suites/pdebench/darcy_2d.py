@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field as Parameter
 
+from pare_bench.builtin.suites.pdebench import official_data
 from pare_bench.builtin.suites.pdebench.evolution import PUBLISHED_METRICS, channel_score, median_score
+from pare_bench.builtin.suites.pdebench.published_files import declared
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import Field, InputShape, Metric, SimulatedTask, Split, TaskSize
+from pare_bench.contracts.task import Field, InputShape, Metric, SimulatedTask, Split, Splits, TaskSize, Track
 from pare_bench.simulators.pde import porous
+
+if TYPE_CHECKING:
+    from pare_bench.datasets.official import OfficialFiles
 
 
 class Darcy2d(SimulatedTask):
@@ -37,7 +43,8 @@ class Darcy2d(SimulatedTask):
     target = Field((64, 64))
     metrics = (Metric("nrmse", channel_score), Metric("nrmse_median", median_score))
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
-    preset_params: ClassVar = {"smoke": {"points": 32}}
+    preset_params: ClassVar = {"smoke": {"points": 32}, "paper": {"points": 64}}
+    official_files = declared(name)
     released_params: ClassVar = {"law": "published"}
     chunk = 50
 
@@ -64,3 +71,25 @@ class Darcy2d(SimulatedTask):
             targets = porous.steady(coefficient)
             inputs = np.where(coefficient == porous.HIGH, 1.0, -1.0)
         return Split(inputs[:, None].astype(np.float32), targets.astype(np.float32))
+
+    def official(self, files: OfficialFiles, track: Track) -> Splits:
+        """Return the published samples, read when a batch asks for them; under both laws the target is the stored frame.
+
+        Raises:
+            DataMissingError: the file is not there.
+            IntegrityError: the file is not as published, or has too few samples.
+        """
+        kept = official_data.kept(files, self.name, "published", self.params.points, 1, track)
+        shape = (self.params.points, self.params.points)
+
+        def inputs(first: NDArray[np.generic]) -> NDArray[np.generic]:
+            return first if self.params.law == "published" else (2 * first - (porous.HIGH + porous.LOW)) / (porous.HIGH - porous.LOW)  # type: ignore[operator]
+
+        splits = {
+            name: Split(
+                official_data.examples(kept.first, rows, inputs, (1, *shape)),
+                official_data.examples(kept.later, rows, lambda later: later[:, 0, 0], shape),
+            )
+            for name, rows in kept.rows.items()
+        }
+        return Splits(**splits)

@@ -37,7 +37,7 @@ class DiffusionReaction2d(Evolution):
     quantities: ClassVar = ("activator", "inhibitor")
     scales: ClassVar = ((0.5, 0.0), (0.5, 0.0))
     sizes: ClassVar = {"smoke": TaskSize(48, 24, 48), "cpu": TaskSize(600, 200, 400)}
-    preset_params: ClassVar = {"smoke": {"points": 32}}
+    preset_params: ClassVar = {"smoke": {"points": 32}, "paper": {"points": 128}}
     chunk = 5
 
     def trajectories(self, count: int, times: NDArray[np.float64], rng: np.random.Generator) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,13 @@ from pydantic import Field as Parameter
 from pydantic import model_validator
 
 from pare_bench import metrics
+from pare_bench.builtin.suites.pdebench import official_data
+from pare_bench.builtin.suites.pdebench.published_files import declared
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import Field, InputShape, Metric, SimulatedTask, Split, TaskSize
+from pare_bench.contracts.task import Field, InputShape, Metric, SimulatedTask, Split, Splits, TaskSize, Track
+
+if TYPE_CHECKING:
+    from pare_bench.datasets.official import OfficialFiles
 
 Array = NDArray[np.floating[Any]]
 Form = tuple[InputShape, Field, tuple[Metric, ...]]
@@ -22,7 +27,7 @@ Form = tuple[InputShape, Field, tuple[Metric, ...]]
 class EvolutionParams(BaseParams):
     """Parameters of every task that evolves in time."""
 
-    points: int = Parameter(256, ge=32, le=1024, description="cells per side")
+    points: int = Parameter(256, ge=32, le=1024, description="cells per side; official: every (cells of the file / points)-th cell is kept")
     law: Literal["well_posed", "published"] = Parameter(
         "well_posed", description="published: the task as the released loaders make it, with its defects (track paper)"
     )
@@ -45,6 +50,10 @@ class Evolution(SimulatedTask):
     first, then over frames.
 
     The score is PDEBench's nRMSE: RMSE / RMS of each quantity and frame, averaged over samples, quantities and frames.
+
+    The official tier reads the published file (:mod:`published_files`) at every (cells / ``points``)-th cell, as the released loaders do; preset
+    ``paper`` has the released number of points. ``law: published`` takes their frames by index and their normalisation, ``well_posed`` the frames
+    at ``end`` (or equally spaced up to it) by the times in the file. Track ``clean`` keeps each start once and carves a validation part.
     """
 
     Params: ClassVar[type[EvolutionParams]] = EvolutionParams
@@ -55,12 +64,13 @@ class Evolution(SimulatedTask):
     quantities: ClassVar[tuple[str, ...]] = ("u",)
     scales: ClassVar[tuple[tuple[float, float], ...]] = ((1.0, 0.0),)
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
-    preset_params: ClassVar = {"smoke": {"points": 64}}
+    preset_params: ClassVar = {"smoke": {"points": 64}, "paper": {"points": 1024}}
     chunk = 20
     released_params: ClassVar = {"law": "published"}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.official_files = declared(cls.name)
         cls.inputs, cls.target, cls.metrics = cls.form(cls.Params())
 
     def __init__(self, params: BaseParams | None = None) -> None:
@@ -103,11 +113,50 @@ class Evolution(SimulatedTask):
         if self.params.law == "published":
             frames = self.trajectories(count, np.array([self.published_ends[split == "test"]]), rng)
             return self.published_split(frames[:, 0].astype(np.float32), frames[:, 1].astype(np.float32))
-        pieces = self.params.frames if self.params.predict == "rollout" else 1
-        frames = self.trajectories(count, self.end * np.arange(1, pieces + 1) / pieces, rng)
+        frames = self.trajectories(count, self.end * np.arange(1, self.pieces + 1) / self.pieces, rng)
+        return Split(self.scaled(frames[:, 0]), frames[:, 1:].astype(np.float32).reshape(count, *self.target.shape))  # type: ignore[union-attr]
+
+    @property
+    def pieces(self) -> int:
+        """Return the number of later frames that are asked for."""
+        return self.params.frames if self.params.predict == "rollout" else 1
+
+    def scaled(self, first: Array) -> NDArray[np.float32]:
+        """Return the input that shows the fields ``[n quantities *grid]``."""
         scale, offset = (np.reshape(values, (-1, *[1] * self.axes)) for values in zip(*self.scales, strict=True))
-        inputs = ((frames[:, 0] - offset) / scale).astype(np.float32)
-        return Split(inputs, frames[:, 1:].astype(np.float32).reshape(count, *self.target.shape))  # type: ignore[union-attr]
+        return ((first - offset) / scale).astype(np.float32)
+
+    def official(self, files: OfficialFiles, track: Track) -> Splits:
+        """Return the published samples, read when a batch asks for them.
+
+        Raises:
+            DataMissingError: the file is not there.
+            IntegrityError: the file is not as published, has no frame at a wanted time, or too few samples.
+        """
+        kept = official_data.kept(files, self.name, self.params.law, self.params.points, self.pieces, track)
+        splits = {name: self._official_split(kept, rows, last=name == "test") for name, rows in kept.rows.items()}
+        return self.normalised(Splits(**splits | ({"val": splits["test"]} if track == "paper" else {})))
+
+    def _official_split(self, kept: official_data.Kept, rows: NDArray[np.integer], *, last: bool) -> Split:
+        """Return examples; under the published law the target is the ``last`` of the kept frames, that of testing, or the first."""
+        published, frame = self.params.law == "published", -1 if last else 0
+        target: tuple[int, ...] = self.target.shape  # type: ignore[union-attr]
+
+        def inputs(first: NDArray[Any]) -> NDArray[np.generic]:
+            return np.asarray(self.published_split(first, first).inputs) if published else self.scaled(first)
+
+        def targets(later: NDArray[Any]) -> NDArray[np.generic]:
+            end = later[:, frame]
+            return np.asarray(self.published_split(end, end).targets) if published else later.reshape(len(later), *target)
+
+        return Split(
+            official_data.examples(kept.first, rows, inputs, (self.inputs.channels, *self.inputs.grid)),
+            official_data.examples(kept.later, rows, targets, target),
+        )
+
+    def normalised(self, splits: Splits) -> Splits:
+        """Return ``splits`` in the units of the law; the same, unless the released loader normalises with what trains."""
+        return splits
 
     def published_split(self, first: NDArray[np.float32], last: NDArray[np.float32]) -> Split:
         """Return examples of the released loader from fields ``[n quantities *grid]`` at both times."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.builtin.suites.pdebench.evolution import PUBLISHED_METRICS, Array, Evolution, EvolutionParams, Form
+from pare_bench.builtin.suites.pdebench.official_data import changed, sample_moments
 from pare_bench.contracts.task import SPLIT_NAMES, Field, InputShape, Split, Splits, TaskSize
 from pare_bench.simulators.pde import compressible
 
@@ -46,15 +47,20 @@ class NavierStokes1d(Evolution):
         return Split(first[:, order].reshape(len(first), 1, -1), last[:, order].reshape(len(last), -1))
 
     def generated(self, seed: int, size: TaskSize) -> Splits:
-        """Return the twin; under the published law normalised with the training inputs, one mean and deviation a place."""
-        splits = super().generated(seed, size)
+        """Return the twin, normalised."""
+        return self.normalised(super().generated(seed, size))
+
+    def normalised(self, splits: Splits) -> Splits:
+        """Return ``splits``, under the published law normalised with the training inputs, one mean and deviation a place."""
         if self.params.law == "well_posed":
             return splits
-        values = np.asarray(splits.train.inputs[:], dtype=np.float64)[:, 0]
-        mean, std = values.mean(axis=0), values.std(axis=0, ddof=1) + EPSILON
+        mean, std = (moment[0] for moment in sample_moments(splits.train.inputs))
+        std = std + EPSILON
 
-        def normalised(split: Split) -> Split:
-            inputs, targets = (((np.asarray(part) - mean) / std).astype(np.float32) for part in (split.inputs, split.targets))
-            return dataclasses.replace(split, inputs=inputs, targets=targets)
+        def normalised(values: NDArray[np.generic]) -> NDArray[np.float32]:
+            return ((values - mean) / std).astype(np.float32)
 
-        return Splits(**{name: normalised(getattr(splits, name)) for name in SPLIT_NAMES})
+        def both(split: Split) -> Split:
+            return dataclasses.replace(split, inputs=changed(split.inputs, normalised), targets=changed(split.targets, normalised))
+
+        return Splits(**{name: both(getattr(splits, name)) for name in SPLIT_NAMES})

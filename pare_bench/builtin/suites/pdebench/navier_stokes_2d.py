@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.builtin.suites.pdebench.evolution import PUBLISHED_METRICS, Array, Evolution, EvolutionParams, Form
+from pare_bench.builtin.suites.pdebench.official_data import changed
 from pare_bench.contracts.task import SPLIT_NAMES, Field, InputShape, Split, Splits, TaskSize
+from pare_bench.datasets.lazy import Read
 from pare_bench.simulators.pde import compressible
 
 #: Examples from which the released loader takes its statistics.
@@ -38,7 +40,7 @@ class NavierStokes2d(Evolution):
     quantities: ClassVar = ("density", "velocity_x", "velocity_y", "pressure")
     scales: ClassVar = ((3.0, 5.0), (2.5, 0.0), (2.5, 0.0), (25.0, 25.0))
     sizes: ClassVar = {"smoke": TaskSize(48, 24, 48), "cpu": TaskSize(400, 100, 200)}
-    preset_params: ClassVar = {"smoke": {"points": 32}}
+    preset_params: ClassVar = {"smoke": {"points": 32}, "paper": {"points": 64}}
     chunk = 4
 
     @classmethod
@@ -57,17 +59,23 @@ class NavierStokes2d(Evolution):
         return Split(first[:, order], last[:, order])
 
     def generated(self, seed: int, size: TaskSize) -> Splits:
-        """Return the twin; under the published law normalised with the first 100 training samples."""
-        splits = super().generated(seed, size)
+        """Return the twin, normalised."""
+        return self.normalised(super().generated(seed, size))
+
+    def normalised(self, splits: Splits) -> Splits:
+        """Return ``splits``, under the published law normalised with the first 100 training samples."""
         if self.params.law == "well_posed":
             return splits
-        moments = {}
-        for part in ("inputs", "targets"):
-            values = np.asarray(getattr(splits.train, part)[:COUNTED], dtype=np.float64)
-            moments[part] = values.mean(axis=0), values.std(axis=0, ddof=1)
+        parts = {part: _with_moments(np.asarray(getattr(splits.train, part)[:COUNTED])) for part in ("inputs", "targets")}
 
-        def normalised(split: Split) -> Split:
-            parts = {part: ((np.asarray(getattr(split, part)) - mean) / std).astype(np.float32) for part, (mean, std) in moments.items()}
-            return dataclasses.replace(split, **parts)
+        def both(split: Split) -> Split:
+            return dataclasses.replace(split, inputs=changed(split.inputs, parts["inputs"]), targets=changed(split.targets, parts["targets"]))
 
-        return Splits(**{name: normalised(getattr(splits, name)) for name in SPLIT_NAMES})
+        return Splits(**{name: both(getattr(splits, name)) for name in SPLIT_NAMES})
+
+
+def _with_moments(counted: NDArray[np.generic]) -> Read:
+    """Return what subtracts mean and divides by deviation of each place of ``counted``."""
+    values = counted.astype(np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0, ddof=1)
+    return lambda part: ((part - mean) / std).astype(np.float32)

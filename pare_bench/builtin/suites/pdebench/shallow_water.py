@@ -32,7 +32,7 @@ class ShallowWater(Evolution):
     published_ends: ClassVar = (1.0, 0.99)
     quantities: ClassVar = ("height",)
     scales: ClassVar = ((0.25, 1.0),)
-    preset_params: ClassVar = {"smoke": {"points": 32}}
+    preset_params: ClassVar = {"smoke": {"points": 32}, "paper": {"points": 128}}
     chunk = 10
 
     def trajectories(self, count: int, times: NDArray[np.float64], rng: np.random.Generator) -> Array:
