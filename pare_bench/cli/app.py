@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pare_bench.cli import check, compare, data, explain, leaderboard, listing, reproduce, rescore, run, status
+from pare_bench.cli import check, compare, data, explain, inspect, leaderboard, listing, reproduce, rescore, run, status
 from pare_bench.cli.output import write
 from pare_bench.version import __version__
 
@@ -39,6 +39,7 @@ app.command("status")(status.status_command)
 app.command("explain")(explain.explain_command)
 app.command("reproduce")(reproduce.reproduce_command)
 app.command("rescore")(rescore.rescore_command)
+app.command("inspect")(inspect.inspect_command)
 app.command("list")(listing.list_command)
 app.command("show")(listing.show_command)
 app.command("plugins")(listing.plugins_command)
