@@ -50,6 +50,7 @@ def _row(row: TaskRow) -> dict[str, Any]:
         "metric": row.metric,
         "direction": row.direction,
         "floor": row.floor,
+        "persistence": row.persistence,
         "perfect": row.perfect,
         "leaders": list(row.leaders),
         "best": row.best,

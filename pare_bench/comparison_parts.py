@@ -43,17 +43,21 @@ def _design(comparison: Comparison) -> str:
 
 def _scores(comparison: Comparison) -> Table:
     suite, tier, track, preset = comparison.division
-    rows = [
-        (row.task, row.metric, row.direction_text, *(cell_text(row.cells[method]) for method in comparison.methods), number(row.floor), row.verdict)
-        for row in comparison.tasks
-    ]
+    # The second floor has a column where any task has one.
+    second = any(row.persistence is not None for row in comparison.tasks)
+    rows = []
+    for row in comparison.tasks:
+        scores = (cell_text(row.cells[method]) for method in comparison.methods)
+        floors = [number(row.floor), *([number(row.persistence)] if second else [])]
+        rows.append((row.task, row.metric, row.direction_text, *scores, *floors, row.verdict))
     ranks = (f"{comparison.mean_ranks[method]:.2f}" for method in comparison.methods)
     return Table(
         f"{' vs '.join(comparison.methods)} on {suite}, tier {tier}, track {track}, preset {preset}",
-        ("task", "metric", "direction", *comparison.methods, "floor", "verdict"),
-        (*rows, ("mean rank", "", "lower is better", *ranks, "", "")),
+        ("task", "metric", "direction", *comparison.methods, "floor", *(["persistence"] if second else []), "verdict"),
+        (*rows, ("mean rank", "", "lower is better", *ranks, "", *([""] if second else []), "")),
         ("task", "metric", "direction", "verdict"),
-        f"cells: mean ± sample standard deviation over seeds (number of seeds); missing: {comparison.missing}",
+        f"cells: mean ± sample standard deviation over seeds (number of seeds); missing: {comparison.missing}"
+        + ("; floor: the mean field, persistence: that nothing changes" if second else ""),
     )
 
 

@@ -104,6 +104,7 @@ def _task(records: Sequence[RunRecord]) -> dict[str, Any]:
         "metric": scored.primary.name if scored else None,
         "direction": scored.primary.direction if scored else None,
         "floor": scored.floor if scored else None,
+        "persistence": scored.persistence if scored else None,
     }
 
 

@@ -34,13 +34,13 @@ def as_csv(comparison: Comparison) -> str:
     writer = csv.writer(text, lineterminator="\n")
     place = ("suite", "tier", "track", "preset")
     named = ("task", "version", "data_sha256", "metric", "direction", "method")
-    writer.writerow([*place, *named, "mean", "spread", "n", "failed", "rank", "floor", "verdict", "low", "high", "gain", "missing"])
+    writer.writerow([*place, *named, "mean", "spread", "n", "failed", "rank", "floor", "verdict", "low", "high", "gain", "missing", "persistence"])
     for row in comparison.tasks:
         for method, cell in row.cells.items():
             numbers = [cell.mean, cell.spread, cell.n, len(cell.failed), row.ranks[method], row.floor, row.verdict]
             gain = None if cell.mean is None else row.gain(cell.mean)
             names = [row.task, row.version, row.data_sha256, row.metric, row.direction, method]
-            values = [*comparison.division, *names, *numbers, *(cell.interval or (None, None)), gain, comparison.missing]
+            values = [*comparison.division, *names, *numbers, *(cell.interval or (None, None)), gain, comparison.missing, row.persistence]
             writer.writerow(["" if value is None else value for value in values])
     return text.getvalue()
 

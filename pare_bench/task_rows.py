@@ -44,7 +44,8 @@ class TaskRow:
     """One task. ``leaders`` have the best mean; ``best`` is set only where one method leads every other by more than the noise of the seeds.
 
     ``tied`` are the methods that the leader, or one of several, does not lead by more than that noise, itself included. ``span`` is the distance from
-    the floor to the perfect score; None without a floor, or where a score lies beyond perfect: no common scale then.
+    the floor to the perfect score; None without a floor, or where a score lies beyond perfect: no common scale then. ``persistence`` is the second
+    floor, of fields that evolve: the score of saying that nothing changes.
     """
 
     task: str
@@ -54,6 +55,7 @@ class TaskRow:
     metric: str
     direction: Direction
     floor: float | None
+    persistence: float | None
     cells: Mapping[str, Cell]
     ranks: Mapping[str, float]
     leaders: tuple[str, ...]
@@ -130,6 +132,7 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
         metric=metric,
         direction=direction,
         floor=newest.floor,
+        persistence=newest.persistence,
         cells=cells,
         ranks=ranks,
         leaders=leaders,

@@ -102,7 +102,7 @@ def _show(section: Section, *, drawn: bool | None) -> None:
     columns = ("method", "mean rank", *(f"{task.name} {'↑' if task.direction == 'maximise' else '↓'}" for task in section.tasks), "time", "trained")
     if not table:
         output.write(f"**{section.title}**\n")
-    output.table(columns, [_cells(row, section) for row in section.ranked], title=section.title, right=columns[1:], drawn=table)
+    output.table(columns, [*(_cells(row, section) for row in section.ranked), *_floors(section)], title=section.title, right=columns[1:], drawn=table)
     if section.partial:
         if not table:
             output.write("")
@@ -122,20 +122,30 @@ def _cells(row: Row, section: Section) -> tuple[str, ...]:
     return (row.label, f"{row.mean_rank:.2f}", *scores, duration(row.seconds), count(row.parameters))
 
 
+def _floors(section: Section) -> list[tuple[str, ...]]:
+    """Return the rows of the floors: what ignores its input, and where a task's fields evolve, what says that nothing changes."""
+    from pare_bench.report.numbers import number
+
+    rows = []
+    for name, values in (("floor", [task.floor for task in section.tasks]), ("persistence", [task.persistence for task in section.tasks])):
+        if any(value is not None for value in values):
+            rows.append((f"({name})", "", *("-" if value is None else number(value) for value in values), "", ""))
+    return rows
+
+
 def _csv(shown: tuple[Section, ...]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["suite", "tier", "track", "preset", "method", "mean_rank", "task", "metric", "direction", "mean", "low", "high", "seeds", "rank", "floor"]
-    )
+    named = ("suite", "tier", "track", "preset", "method", "mean_rank", "task", "metric", "direction")
+    writer.writerow([*named, "mean", "low", "high", "seeds", "rank", "floor", "persistence"])
     for section in shown:
         for row in (*section.ranked, *section.partial):
             for task in section.tasks:
                 if (cell := row.cells.get(task.name)) is not None:
                     ends = cell.interval or ("", "")
-                    numbers = [cell.mean, *ends, len(cell.seeds), cell.rank, task.floor]
-                    named = [row.label, row.mean_rank, task.name, task.metric, task.direction]
-                    writer.writerow(["" if value is None else value for value in (*section.division, *named, *numbers)])
+                    numbers = [cell.mean, *ends, len(cell.seeds), cell.rank, task.floor, task.persistence]
+                    names = [row.label, row.mean_rank, task.name, task.metric, task.direction]
+                    writer.writerow(["" if value is None else value for value in (*section.division, *names, *numbers)])
     return text.getvalue()
 
 

@@ -185,7 +185,9 @@ def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
             [{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results]
         )
         return
-    columns = ("task", "seed", "status", "metric (lower is better)", "score", "floor", "seconds", "data", "record")
+    second = any(result.record.persistence is not None for result in results)
+    floors = ("floor", "persistence") if second else ("floor",)
+    columns = ("task", "seed", "status", "metric (lower is better)", "score", *floors, "seconds", "data", "record")
     rows = []
     for result in results:
         record = result.record
@@ -197,7 +199,7 @@ def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
                 "served" if result.served else record.status,
                 record.primary.name if scored else record.reason or "",
                 f"{record.primary.value:.4f}" if scored else "-",
-                f"{record.floor:.4f}" if scored else "-",
+                *(f"{value:.4f}" if scored and (value := getattr(record, name)) is not None else "-" for name in floors),
                 f"{sum(record.seconds.values()):.1f}",
                 record.task.tier,
                 str(result.path),
@@ -210,4 +212,4 @@ def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], chos
     if chosen is RunFormat.MD or (chosen is None and not output.stdout_is_terminal()):
         output.write(output.markdown_table(columns, rows))
     else:
-        output.render(output.rich_table(columns, rows, title=title, right=("score", "floor", "seconds", "seed")))
+        output.render(output.rich_table(columns, rows, title=title, right=("score", "floor", "persistence", "seconds", "seed")))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Bars of one panel: of more classes or labels the most probable ones and all true ones are shown.
 MOST_BARS = 12
+#: Of the others at least so many, however many are true: what a run takes for true and is not.
+MOST_OTHERS = 4
 FEWEST_SLOTS = 8
 
 
@@ -48,7 +50,7 @@ def shown_ones(sample: Sample) -> list[int]:
     chosen = true[:MOST_BARS]
     if predicted is not None:
         likely = [int(number) for number in np.argsort(-predicted, kind="stable")]
-        chosen += [number for number in likely if number not in chosen][: max(0, MOST_BARS - len(chosen))]
+        chosen += [number for number in likely if number not in chosen][: max(MOST_OTHERS, MOST_BARS - len(chosen))]
     return sorted(chosen)
 
 

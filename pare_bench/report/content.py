@@ -46,13 +46,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a division. ``fractions`` has, per method, pairs of training examples and score, where runs of several sizes exist."""
+    """A task of a division.
+
+    ``persistence`` is the second floor, of fields that evolve. ``fractions`` has, per method, pairs of training examples and score, where runs of
+    several sizes exist.
+    """
 
     name: str
     summary: str
     metric: str | None
     direction: Direction | None
     floor: float | None
+    persistence: float | None
     version: int
     data_sha256: str
     sizes: Mapping[str, int]
