@@ -68,7 +68,7 @@ def values(item: h5py.Dataset, where: Any, path: Path) -> NDArray[np.float32]:
         result = np.asarray(item[where]).astype(np.float32)
     if not np.isfinite(result).all():
         place = tuple(int(index) for index in np.argwhere(~np.isfinite(result))[0])
-        raise IntegrityError(f"'{path}': dataset '{_text(item.name)}' has values that are not finite (at {place} of [{_selection(where)}])")
+        raise IntegrityError(f"'{path}': dataset '{on_one_line(item.name)}' has values that are not finite (at {place} of [{_selection(where)}])")
     return result
 
 
@@ -81,7 +81,7 @@ def _item(parent: h5py.Group, name: str, path: Path, kind: str) -> h5py.Group | 
     import h5py
 
     if not parent.id.links.exists(name.encode()):
-        names = [_text(found) for found, _ in zip(parent, range(_SHOWN + 1), strict=False)]
+        names = [on_one_line(found) for found, _ in zip(parent, range(_SHOWN + 1), strict=False)]
         has = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
         raise IntegrityError(f"'{path}' has no {kind} '{_full(parent, name)}'; it has {has or 'none'}")
     if parent.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
@@ -108,10 +108,10 @@ def _check_storage(item: h5py.Dataset, shown: str) -> None:
 
 
 def _full(parent: h5py.Group, name: str) -> str:
-    return _text(f"{parent.name}/{name}")
+    return on_one_line(f"{parent.name}/{name}")
 
 
-def _text(name: str | None) -> str:
+def on_one_line(name: str | None) -> str:
     """Return a name from the file on one line, not too long."""
     plain = "".join(character if character.isprintable() else "?" for character in (name or "").lstrip("/"))
     return plain if len(plain) <= 80 else f"{plain[:77]}..."

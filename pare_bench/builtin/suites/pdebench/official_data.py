@@ -44,8 +44,9 @@ def kept(files: OfficialFiles, task: str, law: str, points: int, later: int, tra
     origin = np.asarray(arrays["origin"])
     rows = split_rows(origin, published.tests, track)
     if rows is None:
-        different = len(np.unique(origin))
-        raise IntegrityError(f"'{published.file}' has {len(origin)} samples with {different} different starts, needed are {SHARE}")
+        path, different = files.find(published.file), len(np.unique(origin))
+        hint = f"rm '{path}' && pare-bench data fetch {task}"
+        raise IntegrityError(f"'{path}' has {len(origin)} samples with {different} different starts, needed are {SHARE}", hint=hint)
     return Kept(arrays["first"], arrays["later"], rows)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.builtin.suites.pdebench.hdf5 import dataset, subgroup, values
+from pare_bench.builtin.suites.pdebench.hdf5 import dataset, on_one_line, subgroup, values
 from pare_bench.builtin.suites.pdebench.published_files import PUBLISHED, PublishedFile
 from pare_bench.errors import IntegrityError
 
@@ -159,19 +159,19 @@ class Groups(Source):
         self._names = sorted(file)
         if not self._names:
             raise IntegrityError(f"'{path}' has no groups, expected one for each sample")
-        self.samples = len(self._names)
+        self.samples, first = len(self._names), on_one_line(self._names[0])
         self._shape = self._data(self._names[0]).shape
         self.grid = self._shape[1:-1]
         if self._shape[-1] != len(published.fields):
             expected = f"{len(published.fields)} ({', '.join(published.fields)})"
-            raise IntegrityError(f"'{path}': dataset '{self._names[0]}/data' has {self._shape[-1]} quantities, expected {expected}")
+            raise IntegrityError(f"'{path}': dataset '{first}/data' has {self._shape[-1]} quantities, expected {expected}")
         self.times = self._own_times(self._names[0])
         for name in self._names[1:]:
             if self._data(name).shape != self._shape:
                 found = self._data(name).shape
-                raise IntegrityError(f"'{path}': dataset '{name}/data' has shape {found}, expected {self._shape} as in '{self._names[0]}'")
+                raise IntegrityError(f"'{path}': dataset '{on_one_line(name)}/data' has shape {found}, expected {self._shape} as in '{first}'")
             if not np.array_equal(self._own_times(name), self.times):
-                raise IntegrityError(f"'{path}': '{name}/grid/t' has other times than '{self._names[0]}/grid/t'")
+                raise IntegrityError(f"'{path}': '{on_one_line(name)}/grid/t' has other times than '{first}/grid/t'")
 
     def _data(self, name: str) -> h5py.Dataset:
         axes = ("frames", *_AXES[: self._published.axes], "quantities")
@@ -192,9 +192,10 @@ _LAYOUTS: dict[str, Callable[[h5py.File, Path, PublishedFile], Source]] = {"stac
 
 def _times(item: h5py.Dataset, count: int, path: Path) -> NDArray[np.float64]:
     """Return the times of ``count`` frames; the published lists of times have one more than there are frames, at the end."""
+    shown = f"'{path}': dataset '{on_one_line(item.name)}'"
     if item.shape[0] not in (count, count + 1):
-        raise IntegrityError(f"'{path}': dataset '{item.name}' has {item.shape[0]} times, expected {count} (one for each frame) or one more")
+        raise IntegrityError(f"{shown} has {item.shape[0]} times, expected {count} (one for each frame) or one more")
     times = values(item, slice(0, count), path).astype(np.float64)
     if (np.diff(times) <= 0).any():
-        raise IntegrityError(f"'{path}': dataset '{item.name}' has times that do not increase")
+        raise IntegrityError(f"{shown} has times that do not increase")
     return times
