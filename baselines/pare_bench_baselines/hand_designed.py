@@ -14,7 +14,6 @@ from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Target
 from pare_bench.errors import UsageError
-from pare_bench.heads import OutputScale
 from pare_bench.losses import target_loss
 from pare_bench.network import Batch
 from pare_bench.training import Objective
@@ -33,6 +32,8 @@ Choice = Literal[
     "resnet1d",
     "rocket",
     "deepsea",
+    "pdebench_fno",
+    "pdebench_unet",
 ]
 
 
@@ -78,7 +79,7 @@ class HandDesigned(Method):
         expert = _expert(chosen, task)
         if expert is None:
             return {}
-        return {f"recipe.{name}": value for name, value in Recipe().model_dump().items()} | dict(expert.recipes[chosen.size])
+        return {f"recipe.{name}": value for name, value in Recipe().model_dump().items()} | dict(expert.recipe(chosen.size, task))
 
     def skip_reason(self, data: TrainData) -> str | None:
         """Return that there is no expert for the task, or what of the task the chosen one cannot take."""
@@ -99,7 +100,7 @@ class HandDesigned(Method):
             raise UsageError(f"method 'hand_designed' cannot run: {self.skip_reason(data)}", hint="pare-bench show method hand_designed")
         context.seed("network")
         network = expert.network(data.inputs, data.target, self.params.size).to(context.device)
-        scaled = nn.Sequential(network, OutputScale(data.target, data.train)).to(context.device)
+        scaled = nn.Sequential(network, expert.scale(data.target, data.train)).to(context.device)
         if expert.prefit is None or not expert.prefit(network, data, context):
             context.fit(_NetworkLoss(scaled, data.target), scaled, data)
         return context.predictor(scaled.eval(), data)

@@ -17,14 +17,16 @@ from pare_bench.context import Context
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Classes, Field, InputShape, Labels, PairMap, Split
 from pare_bench.errors import UsageError
+from pare_bench.losses import target_loss
 from pare_bench.progress import Silent
 from pare_bench.registry import Registry
 from pare_bench.resolution import Request, resolve
 from pare_bench.runner import build_accelerator
 from pare_bench_baselines.experts import harmonics
 from pare_bench_baselines.experts.catalogue import BY_TASK, EXPERTS
+from pare_bench_baselines.experts.channel_scale import ChannelScale
 from pare_bench_baselines.experts.deepsea import DeepSea
-from pare_bench_baselines.experts.fourier_operator import FourierOperator, SpectralConv2d
+from pare_bench_baselines.experts.fourier_operator import FourierOperator, SpectralConv1d, SpectralConv2d
 from pare_bench_baselines.experts.resnet1d import SameConv1d
 from pare_bench_baselines.experts.rocket import ALPHAS, RandomKernels, Rocket, ridge
 from pare_bench_baselines.experts.spherical_cnn import S2Conv, SO3Conv, SphericalCnn, integrate_rotations, rotation_signal
@@ -32,6 +34,8 @@ from pare_bench_baselines.experts.wide_resnet import WideResNet
 from pare_bench_baselines.hand_designed import HandDesigned
 
 SUITE = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "psicov", "cosmic", "ecg", "satellite", "deepsea")
+LINES = ("advection", "burgers", "diffusion_reaction_1d", "diffusion_sorption", "navier_stokes_1d")
+PLANES = ("darcy_2d", "shallow_water", "diffusion_reaction_2d", "navier_stokes_2d")
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +62,11 @@ def resolved(task: str, *overrides: str, preset: str = "cpu"):
 # --- choice, sizes, skips ---------------------------------------------------------------------------------------------------------------
 
 
-def test_every_task_of_the_suite_has_its_expert() -> None:
-    assert set(BY_TASK) == set(SUITE)
-    assert {task: expert.name for task, expert in BY_TASK.items()} == {
+def test_every_task_of_the_suites_has_its_expert() -> None:
+    assert set(BY_TASK) == {*SUITE, *LINES, *PLANES}
+    assert set(registry().spec("suite", "pdebench").tasks) == {*LINES, *PLANES}
+    assert {BY_TASK[task].name for task in (*LINES, *PLANES)} == {"pdebench_fno"}
+    assert {task: BY_TASK[task].name for task in SUITE} == {
         "cifar100": "wide_resnet",
         "spherical": "spherical_cnn",
         "ninapro": "semg_attention",
@@ -90,6 +96,89 @@ def test_outputs_have_the_shape_of_the_target(task_name: str, size) -> None:
             assert outputs.shape == (2, side, side)
             torch.testing.assert_close(outputs, outputs.transpose(1, 2))
     assert torch.isfinite(outputs).all()
+
+
+def _form(name: str, **params):
+    """Input shape and target of a task on a small grid; only their sizes follow from the grid."""
+    component = registry().component("task", name)
+    task = component(component.Params(points=32 if name in PLANES else 64, **params))
+    return task.inputs, task.target
+
+
+def _forms():
+    yield from ((name, {}) for name in (*LINES, *PLANES))
+    # Rollouts have quantities times frames of them, navier_stokes_1d on the paper track one long line.
+    yield from ((name, {"predict": "rollout", "frames": 3}) for name in ("burgers", "navier_stokes_1d", "shallow_water", "navier_stokes_2d"))
+    yield from ((name, {"law": "published"}) for name in ("navier_stokes_1d", "diffusion_reaction_2d", "navier_stokes_2d"))
+
+
+@pytest.mark.parametrize("size", ["tiny", "small"])
+@pytest.mark.parametrize("expert", ["pdebench_fno", "pdebench_unet"])
+@pytest.mark.parametrize(("task_name", "params"), list(_forms()))
+def test_fields_of_pdebench_are_fitted_in_their_units(expert: str, size, task_name: str, params) -> None:
+    """Every form of the suite: right shape at once, and a few steps on four examples bring the loss well below that of the start."""
+    inputs, target = _form(task_name, **params)
+    chosen = EXPERTS[expert]
+    assert chosen.misfit(inputs, target) is None
+    rng = np.random.default_rng(0)
+    # Quantities of very different size, as densities and pressures are.
+    units = np.linspace(1, 60, target.channels).reshape(-1, *[1] * len(target.grid)) if target.channels > 1 else 60.0
+    fields = rng.normal(size=(4, inputs.channels, *inputs.grid)).cumsum(-1).astype(np.float32)
+    train = Split(fields, (units * np.tanh(fields.mean(1, keepdims=target.channels > 1)) + units).astype(np.float32))
+    assert train.targets.shape == (4, *target.shape)
+    network = nn.Sequential(chosen.network(inputs, target, size), chosen.scale(target, train))
+    loss = target_loss(target)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    batch = torch.from_numpy(fields), torch.from_numpy(train.targets)
+    losses = []
+    for _ in range(20):
+        outputs = network(batch[0])
+        assert outputs.shape == batch[1].shape
+        value = loss(outputs, batch[1], {}, None)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        losses.append(value.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_experts_of_one_value_per_place_decline_several() -> None:
+    several = Field((16, 16), channels=3)
+    assert EXPERTS["dilated_resnet"].misfit(InputShape(1, (16, 16)), several) == "gives 1 value per place, the target has 3"
+    assert EXPERTS["pdebench_fno"].misfit(InputShape(1, (16, 16)), several) is None
+    assert "takes 2-D inputs" in (EXPERTS["dilated_resnet"].misfit(InputShape(1, (16,)), Field((16,))) or "")
+    assert "the target lies on (8,)" in (EXPERTS["pdebench_unet"].misfit(InputShape(1, (16,)), Field((8,))) or "")
+
+
+def test_recipes_of_a_task_are_those_of_size_small_alone() -> None:
+    def epochs(task: str, *overrides: str) -> int:
+        return resolve(registry(), Request("hand_designed", "pdebench", (task,), overrides=overrides))[0].budget.epochs
+
+    expert = EXPERTS["pdebench_fno"]
+    assert epochs("advection") == expert.recipes["small"]["budget.epochs"]
+    assert epochs("darcy_2d") == expert.by_task["darcy_2d"]["budget.epochs"] != epochs("advection")
+    assert epochs("darcy_2d", "method.size=published") == 500
+    assert epochs("darcy_2d", "method.expert=pdebench_unet") == EXPERTS["pdebench_unet"].recipe("small", "darcy_2d")["budget.epochs"]
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((2, 5), 1), ((3, 4, 4), 1), ((2, 6), 3), ((2, 4, 5), 2)])
+def test_channel_scale_is_that_of_all_values_of_a_channel(shape: tuple[int, ...], channels: int) -> None:
+    n, *grid = shape
+    rng = np.random.default_rng(0)
+    targets = rng.normal(7, 3, (n, channels, *grid)) * np.arange(1, channels + 1).reshape(-1, *[1] * len(grid)) + rng.normal(size=grid)
+    stored = (targets if channels > 1 else targets[:, 0]).astype(np.float32)
+    scale = ChannelScale(Field(tuple(grid), channels=channels), Split(stored, stored))
+    outputs = rng.normal(size=stored.shape).astype(np.float32)
+    by_channel = np.moveaxis(targets, 1, 0).reshape(channels, -1)
+    mean, std = (moment.reshape(-1, *[1] * len(grid)) for moment in (by_channel.mean(1), by_channel.std(1)))
+    expected = (mean if channels > 1 else mean[0]) + (std if channels > 1 else std[0]) * outputs
+    np.testing.assert_allclose(scale(torch.from_numpy(outputs)).numpy(), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_channel_scale_leaves_masks_alone() -> None:
+    mask = np.ones((2, 4, 4), np.float32)
+    outputs = torch.randn(2, 4, 4)
+    assert torch.equal(ChannelScale(Field((4, 4), "mask"), Split(mask, mask))(outputs), outputs)
 
 
 @pytest.mark.parametrize(
@@ -358,6 +447,36 @@ def test_spectral_layer_is_a_product_of_fourier_coefficients() -> None:
     np.testing.assert_allclose(outputs, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("length", [11, 12])
+def test_spectral_layer_on_a_line_is_a_product_of_fourier_coefficients(length: int) -> None:
+    layer = SpectralConv1d(2, 3, 4).double()
+    with torch.no_grad():
+        layer.weight.normal_()
+    inputs = torch.randn(1, 2, length, dtype=torch.float64)
+    weight = layer.weight.detach().numpy()[..., 0] + 1j * layer.weight.detach().numpy()[..., 1]
+    spectrum = np.fft.fft(inputs[0].numpy()) / length
+    places = np.arange(length) / length
+    expected = np.zeros((3, length))
+    for frequency in range(4):
+        product = spectrum[:, frequency] @ weight[frequency]
+        # Negative frequencies are the conjugates; the mean is counted once.
+        expected += (1 if frequency == 0 else 2) * (product[:, None] * np.exp(2j * np.pi * frequency * places)).real
+    np.testing.assert_allclose(layer(inputs)[0].detach().numpy(), expected, atol=1e-12)
+
+
+def test_operator_on_a_line_reads_another_resolution_and_commutes_with_shifts() -> None:
+    operator = FourierOperator(InputShape(1, (32,)), Field((32,), channels=2), modes=4, width=8, layers=3, padding=0, hidden=8).double()
+    line = torch.sin(2 * math.pi * torch.arange(96, dtype=torch.float64) / 96)[None, None] + 0.3
+    fine, coarse = operator(line), operator(line[..., ::3])
+    # GELU leaves the band, so the grids agree up to aliasing.
+    assert (coarse - fine[..., ::3]).abs().max() < 1e-2 * coarse.std()
+    torch.testing.assert_close(operator(line.roll(7, -1)), fine.roll(7, -1))
+
+
+def test_coarse_lines_use_the_frequencies_they_have() -> None:
+    assert SpectralConv1d(1, 1, 12)(torch.randn(1, 1, 8)).shape == (1, 1, 8)
+
+
 def _wave(side: int) -> torch.Tensor:
     grid = torch.arange(side, dtype=torch.float64) / side
     rows, columns = torch.meshgrid(grid, grid, indexing="ij")
@@ -519,6 +638,11 @@ def test_semg_features_see_one_time_step_in_the_published_network_only() -> None
         changed[:, :, 10] += 1
         differs = (network.convolve(signals) - network.convolve(changed)).abs().sum((0, 1)) > 1e-6
         assert differs.sum() == seen
+
+
+def test_unet_takes_lines_that_do_not_halve() -> None:
+    network = EXPERTS["pdebench_unet"].build(InputShape(2, (21,)), Field((21,), channels=3), scales=3, width=2)
+    assert network(torch.randn(2, 2, 21)).shape == (2, 3, 21)
 
 
 def test_unet_takes_sides_that_do_not_halve() -> None:

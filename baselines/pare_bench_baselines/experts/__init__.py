@@ -1,1 +1,1 @@
-"""Networks that experts designed for one task each, from the published comparison of NAS-Bench-360 (Tu et al., NeurIPS 2022)."""
+"""Networks that experts designed for a task or a suite, as the published comparisons took them (NAS-Bench-360, PDEBench, both NeurIPS 2022)."""

@@ -53,7 +53,7 @@ DILATED_RESNET = Expert(
     citation="Adhikari, DEEPCON: protein contact prediction using dilated convolutional neural networks with dropout, Bioinformatics 36, 2020",
     tasks=("psicov",),
     build=DilatedResNet,
-    misfit=keeps_grid,
+    misfit=keeps_grid(channels=1),
     sizes={
         "tiny": {"blocks": 3, "width": 8},
         "small": {"blocks": 6, "width": 16, "dropout": 0.1},

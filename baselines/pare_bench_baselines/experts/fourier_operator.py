@@ -1,4 +1,4 @@
-"""The Fourier neural operator (Li et al., ICLR 2021) for fields on a regular 2-D grid."""
+"""The Fourier neural operator (Li et al., ICLR 2021) for fields on a regular 1-D or 2-D grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,26 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pare_bench.contracts.task import InputShape, PairMap, Target
-from pare_bench_baselines.experts.expert import Expert, keeps_grid
+from pare_bench_baselines.experts.expert import Expert, channels_of, keeps_grid
+
+
+class SpectralConv1d(nn.Module):
+    """A convolution along a line with a band-limited periodic kernel: frequencies ``0 .. modes - 1`` get a complex matrix each.
+
+    Otherwise as :class:`SpectralConv2d`.
+    """
+
+    def __init__(self, before: int, after: int, modes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(modes, before, after, 2) / (before * after))
+
+    def forward(self, fields: Float[Tensor, "batch before length"]) -> Float[Tensor, "batch after length"]:
+        """Return the convolved fields, on the grid of the input."""
+        length = fields.shape[-1]
+        kept = min(len(self.weight), (length + 1) // 2)
+        spectrum = torch.fft.rfft(fields, norm="forward")[..., :kept]
+        turned = torch.einsum("bil,lio->bol", spectrum, torch.view_as_complex(self.weight)[:kept])
+        return torch.fft.irfft(F.pad(turned, (0, length // 2 + 1 - kept)), n=length, norm="forward")
 
 
 class SpectralConv2d(nn.Module):
@@ -41,41 +60,46 @@ class SpectralConv2d(nn.Module):
 
 
 class FourierOperator(nn.Module):
-    """Lift to ``width`` channels, ``layers`` Fourier layers with a pointwise bypass, project to a field (figure 2 of the paper).
+    """Lift to ``width`` channels, ``layers`` Fourier layers with a pointwise bypass, project to the target's fields (figure 2 of the paper).
 
     ``padding`` zeros after each axis make a field on a domain with a boundary periodic; they are given for ``inputs.grid`` and scale with the
-    resolution. ``coordinates`` adds two channels with the place of each point, for inputs that do not bring them.
+    resolution. ``coordinates`` adds a channel per axis with the place of each point, for inputs that do not bring them.
     """
 
     def __init__(
         self, inputs: InputShape, target: Target, modes: int, width: int, layers: int, padding: int, hidden: int = 128, coordinates: bool = False
     ) -> None:
         super().__init__()
+        axes = len(inputs.grid)
+        spectral, pointwise = ((SpectralConv1d, nn.Conv1d), (SpectralConv2d, nn.Conv2d))[axes - 1]
         self.coordinates = coordinates
         self.padding_share = tuple(padding / side for side in inputs.grid)
         self.symmetric = isinstance(target, PairMap)
-        self.lift = nn.Conv2d(inputs.channels + 2 * coordinates, width, 1)
-        self.spectral = nn.ModuleList(SpectralConv2d(width, width, modes) for _ in range(layers))
-        self.pointwise = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(layers))
-        self.project = nn.Sequential(nn.Conv2d(width, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 1, 1))
+        self.lift = pointwise(inputs.channels + axes * coordinates, width, 1)
+        self.spectral = nn.ModuleList(spectral(width, width, modes) for _ in range(layers))
+        self.pointwise = nn.ModuleList(pointwise(width, width, 1) for _ in range(layers))
+        self.project = nn.Sequential(pointwise(width, hidden, 1), nn.GELU(), pointwise(hidden, channels_of(target), 1))
 
-    def forward(self, inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch height width"]:
-        """Return a field on the grid of the input."""
-        height, width = inputs.shape[-2:]
+    def forward(self, inputs: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch ..."]:
+        """Return fields on the grid of the input, without a channel axis where there is one."""
+        grid = inputs.shape[2:]
         if self.coordinates:
             inputs = torch.cat([inputs, _coordinates(inputs)], 1)
-        fields = F.pad(self.lift(inputs), (0, round(self.padding_share[1] * width), 0, round(self.padding_share[0] * height)))
+        # The last axis comes first in F.pad.
+        pairs = [(0, round(share * side)) for share, side in zip(self.padding_share, grid, strict=True)]
+        margins = [margin for pair in reversed(pairs) for margin in pair]
+        fields = F.pad(self.lift(inputs), margins)
         for number, (spectral, pointwise) in enumerate(zip(self.spectral, self.pointwise, strict=True)):
             fields = spectral(fields) + pointwise(fields)
             if number + 1 < len(self.spectral):
                 fields = F.gelu(fields)
-        field = self.project(fields[..., :height, :width]).squeeze(1)
-        return (field + field.transpose(1, 2)) / 2 if self.symmetric else field
+        values = self.project(F.pad(fields, [-margin for margin in margins])).squeeze(1)
+        return (values + values.transpose(1, 2)) / 2 if self.symmetric else values
 
 
-def _coordinates(inputs: Tensor) -> Float[Tensor, "batch 2 height width"]:
-    rows, columns = (torch.linspace(0, 1, side, device=inputs.device) for side in inputs.shape[-2:])
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(inputs), -1, -1, -1)
+def _coordinates(inputs: Tensor) -> Float[Tensor, "batch axes *grid"]:
+    axes = [torch.linspace(0, 1, side, device=inputs.device, dtype=inputs.dtype) for side in inputs.shape[2:]]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).expand(len(inputs), *[-1] * len(axes), -1)
 
 
 FOURIER_OPERATOR = Expert(
@@ -83,7 +107,7 @@ FOURIER_OPERATOR = Expert(
     citation="Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021",
     tasks=("darcy_flow",),
     build=FourierOperator,
-    misfit=keeps_grid,
+    misfit=keeps_grid((1, 2)),
     sizes={
         "tiny": {"modes": 4, "width": 8, "layers": 2, "padding": 1, "hidden": 16},
         "small": {"modes": 8, "width": 16, "layers": 3, "padding": 5, "hidden": 64},
