@@ -10,6 +10,7 @@ from pare_bench import statistics
 from pare_bench.comparison import Comparison
 from pare_bench.contrasts import Pair
 from pare_bench.errors import UsageError, nearest
+from pare_bench.table_parts import many
 
 _EXAMPLE = "--fail-if 'worse(p=0.05, effect=0.01)'"
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*")
@@ -76,8 +77,8 @@ def violations(condition: Condition, comparison: Comparison) -> list[str]:
     smallest = statistics.smallest_possible_p(len(comparison.tasks)) * len(pairs)
     if smallest > condition.p:
         raise UsageError(
-            f"no scores could meet '{condition.name}(p={condition.p:g})': with {len(comparison.tasks)} tasks and {len(pairs)} pairs the smallest "
-            f"possible p is {smallest:.2g}",
+            f"no scores could meet '{condition.name}(p={condition.p:g})': with {many(len(comparison.tasks), 'task')} and {many(len(pairs), 'pair')} "
+            f"the smallest possible p is {min(1.0, smallest):.2g}",
             hint="compare on more tasks, or look at the effect alone: --fail-if 'worse(p=1, effect=0.01)'",
         )
     found = []
@@ -89,6 +90,25 @@ def violations(condition: Condition, comparison: Comparison) -> list[str]:
             size = "" if loss is None else f", mean loss {loss:.4f} of the way from floor to perfect"
             found.append(f"{pair.first} is worse than {pair.second}: p = {pair.p_holm:.3g} ({pair.test}, Holm for {len(pairs)}){size}")
     return found
+
+
+def passed_sentence(comparison: Comparison) -> str:
+    """Return what was looked at where no method met the condition, and what that leaves open: a gate must not pass in silence."""
+    counts = sorted({cell.n for row in comparison.tasks for cell in row.cells.values() if cell.n})
+    seeds = many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    seen = []
+    for pair in _against(comparison):
+        size = "" if pair.effect is None else f", mean gain {pair.effect:+.4f}"
+        seen.append(f"{pair.first} against {pair.second} p = {pair.p_holm:.3g}{size}")
+    text = f"gate passed on {many(len(comparison.tasks), 'task')}, {seeds}: {'; '.join(seen)}. Not shown to be worse is not shown to be as good"
+    if counts[0] < 2:
+        text += "; with one seed a difference may be seed noise"
+    if comparison.dropped:
+        text += f"; tasks left out: {', '.join(comparison.dropped)}"
+    failed = sum(len(cell.failed) for row in comparison.tasks for cell in row.cells.values() if not cell.last)
+    if failed:
+        text += f"; {many(failed, 'failed run')} left out of means (--missing worst-rank counts them as losses)"
+    return text
 
 
 def _against(comparison: Comparison) -> Sequence[Pair]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "as_table"]
 
+_SIGN = re.compile(r"(?:^|(?<= ))-(?=\d)")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
+    "|": r"\textbar{}",
     "<": "$<$",
     ">": "$>$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -74,11 +77,13 @@ def as_latex(comparison: Comparison) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(map(_escape, cells)) + r" \\"
+    # A hyphen before a number is a minus.
+    return " & ".join(_SIGN.sub("$-$", _escape(cell)) for cell in cells) + r" \\"
 
 
 def _escape(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    # Two hyphens would become a dash: options keep theirs.
+    return "".join(_LATEX.get(character, character) for character in text).replace("--", "-{}-")
 
 
 def as_table(comparison: Comparison) -> Group:

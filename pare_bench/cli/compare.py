@@ -63,7 +63,7 @@ def compare_command(
 ) -> int:
     """Compare methods task by task, and say what so many tasks and seeds can show."""
     from pare_bench.comparison import compare
-    from pare_bench.gate import parse_condition, violations
+    from pare_bench.gate import parse_condition, passed_sentence, violations
     from pare_bench.printed import printed_numbers
     from pare_bench.registry import Registry
     from pare_bench.store import Store
@@ -91,6 +91,8 @@ def compare_command(
     _show(comparison, format)
     for failure in failures:
         output.error(f"gate not met: {failure}", None)
+    if condition is not None and not failures:
+        output.note(passed_sentence(comparison))
     return ExitCode.GATE_NOT_MET if failures else ExitCode.OK
 
 
@@ -112,6 +114,8 @@ def _show(comparison: Comparison, chosen: CompareFormat | None) -> None:
     elif chosen is CompareFormat.CSV:
         output.write(as_csv(comparison))
         output.note(comparison.sentence)
+        if comparison.overall is not None or comparison.reference is not None or comparison.printed is not None:
+            output.note("csv has the scores alone; statistics, pairs and printed numbers are in --format json")
     elif chosen is CompareFormat.LATEX:
         output.write(as_latex(comparison))
     elif chosen is CompareFormat.MD or (chosen is None and not output.stdout_is_terminal()):

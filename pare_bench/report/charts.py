@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def task_scores(task: Task, rows: Sequence[Row]) -> Spec:
 
 
 def _dots(values: Sequence[Spec], title: str, extra: Sequence[Spec] = ()) -> Spec:
-    method = {"field": "method", "type": "nominal", "sort": [each["method"] for each in values], "title": None}
+    method = {"field": "method", "type": "nominal", "sort": [each["method"] for each in values], "title": None, "axis": {"labelPadding": 8}}
     x = {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False, "nice": True}, "axis": {"tickCount": 5}}
     bar: Spec = {
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -69,9 +70,20 @@ def _ends(interval: tuple[float, float] | None) -> Spec:
 
 
 def cost(points: Mapping[str, tuple[float, float]], front: Sequence[str], cost_title: str, score_title: str) -> Spec:
-    """Return cost against score, both better when lower: ``points[method]`` is (cost, score); the methods of ``front`` are named and joined."""
+    """Return cost against score, both better when lower: ``points[method]`` is (cost, score); the methods of ``front`` are joined.
+
+    They are named first, then the others as far as no name would stand on another.
+    """
+    named = _named(points, front)
     values = [
-        {"method": label, "cost": spent, "score": score, "says": f"{label}: {number(spent)}, {number(score)}", "front": label in front}
+        {
+            "method": label,
+            "cost": spent,
+            "score": score,
+            "says": f"{label}: {number(spent)}, {number(score)}",
+            "front": label in front,
+            "named": label in named,
+        }
         for label, (spent, score) in points.items()
     ]
     x = {"field": "cost", "type": "quantitative", "title": cost_title, "scale": {"type": "log"}, "axis": {"tickCount": 4, "format": "~s"}}
@@ -92,10 +104,22 @@ def cost(points: Mapping[str, tuple[float, float]], front: Sequence[str], cost_t
     }
     text: Spec = {
         "mark": {"type": "text", "dy": -9, "fontSize": 10, "color": "var(--ink)", "limit": 110, "aria": False},
-        "transform": [{"filter": "datum.front"}],
+        "transform": [{"filter": "datum.named"}],
         "encoding": {"x": x, "y": y, "text": {"field": "method"}},
     }
     return {"data": {"values": values}, "height": 260, "layer": [line, point, text]}
+
+
+def _named(points: Mapping[str, tuple[float, float]], front: Sequence[str]) -> list[str]:
+    """Return the methods whose names have room: a name is about a third of the chart wide and a fifteenth high."""
+    places = {label: (math.log(spent), score) for label, (spent, score) in points.items()}
+    wide, high = (max(axis) - min(axis) or 1.0 for axis in zip(*places.values(), strict=True))
+    named: list[str] = []
+    for label in [*front, *(label for label in points if label not in front)]:
+        (x, y) = places[label]
+        if all(abs(x - places[other][0]) > 0.34 * wide or abs(y - places[other][1]) > 0.07 * high for other in named):
+            named.append(label)
+    return named
 
 
 def fractions(task: Task) -> Spec:
@@ -152,7 +176,8 @@ def critical_difference(mean_ranks: Mapping[str, float], groups: Sequence[Sequen
     title = "mean rank (1 is best)" + (f"; critical difference {difference:.2f}" if difference is not None else "")
     scale = {"zero": False, "domain": [1, max(2.0, float(len(names)))]}
     x = {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": {"orient": "top", "tickCount": 6}}
-    y = {"field": "row", "type": "nominal", "title": None, "scale": {"domain": [*names, *(bar["row"] for bar in bars)]}, "axis": {"ticks": False}}
+    axis = {"ticks": False, "labelPadding": 8}
+    y = {"field": "row", "type": "nominal", "title": None, "scale": {"domain": [*names, *(bar["row"] for bar in bars)]}, "axis": axis}
     stem: Spec = {
         "mark": {"type": "rule", "color": "var(--line)", "aria": False},
         "encoding": {"x": {**x, "field": "one"}, "x2": {"field": "value"}, "y": y},

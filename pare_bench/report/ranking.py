@@ -16,8 +16,8 @@ from pare_bench.task_rows import TaskRow
 #: Pairs are shown one by one up to this many of them; ``compare`` shows any.
 MOST_PAIRS = 66
 POLICY = (
-    "Missing and failed runs: only methods with a score and no failed run on every task of the division are ranked (as compare --missing error "
-    "asks for); the others are listed below with the reason."
+    "Missing and failed runs: only methods with a score and no failed run on every task of the division are ranked (compare's policy 'error'); "
+    "the others are listed below with the reason."
 )
 
 
@@ -75,8 +75,9 @@ def overview(section: Section) -> Overview:
         found.rank_intervals,
         _critical(found, ranks, words),
         {label: statistics.profile_steps(found.ratios[label]) for label in labels} if found.ratios else {},
-        f"distance to the perfect score, as a multiple of the least one (1 to {largest}, log)",
-        f"Performance profiles (Dolan and More): share of the tasks on which a method is within a factor of the best, from 1 to {largest}",
+        "distance to perfect / the least one (log)",
+        f"Performance profiles (Dolan and More): share of the tasks on which the distance to the perfect score is "
+        f"within a factor, from 1 to {largest}, of the least one",
         notes,
         _standings(found, labels),
         pairs if len(pairs) <= MOST_PAIRS else (),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from factories import make_grid, make_record
 
+from pare_bench.printed import printed_numbers
 from pare_bench.records import CurveRecord, TrainingRecord
 from pare_bench.report.page import known_pictures, page
 
@@ -38,7 +39,7 @@ def site(tmp_path_factory):
     ]
     records += [make_record("naive", "ecg", status="failed", reason="</script><script>window.hacked = 1</script>"), make_record(tier="official")]
     path = tmp_path_factory.mktemp("site") / "index.html"
-    path.write_text(page(records, summaries={"ecg": "heartbeats"}, pictures=known_pictures()))
+    path.write_text(page(records, summaries={"ecg": "heartbeats"}, pictures=known_pictures(), printed=printed_numbers()))
     return path
 
 
@@ -125,6 +126,8 @@ def test_filtering_methods_and_divisions(browser):
     browser.find_element("id", "filter").send_keys("OR")
     assert first_column(browser) == ["orca"]
     assert browser.find_element("id", "found").text == "1 method"
+    pairs = [row.get_attribute("data-pair") for row in named(browser, "#nas360-generated-clean-cpu [data-pair]:not([hidden])")]
+    assert sorted(pairs) == ["orca full_finetune", "orca pare"]
     shown = [element.get_attribute("data-name") for element in named(browser, "details.group:not([hidden])")]
     assert set(shown) == {"orca"}
     browser.find_element("id", "filter").clear()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from factories import make_grid
+from factories import make_grid, make_record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pare_bench.comparison import compare
 from pare_bench.errors import UsageError
-from pare_bench.gate import Condition, parse_condition, violations
+from pare_bench.gate import Condition, parse_condition, passed_sentence, violations
 from pare_bench.store import Store
 
 TASKS = [f"task{position}" for position in range(10)]
@@ -70,7 +70,7 @@ def test_worse_needs_both_a_small_p_and_the_effect():
 
 
 def test_a_gate_that_could_never_close_is_refused():
-    with pytest.raises(UsageError, match=r"no scores could meet 'worse\(p=0.05\)': with 5 tasks and 1 pairs the smallest possible p is 0.062"):
+    with pytest.raises(UsageError, match=r"no scores could meet 'worse\(p=0.05\)': with 5 tasks and 1 pair the smallest possible p is 0.062"):
         violations(parse_condition("worse(p=0.05)"), of(0.5, 0.3, tasks=TASKS[:5]))
     assert violations(parse_condition("worse(p=1, effect=0.01)"), of(0.5, 0.3, tasks=TASKS[:1])) != []
 
@@ -79,6 +79,21 @@ def test_a_method_that_fails_does_not_pass():
     records = make_grid({"new": {task: [0.3] for task in TASKS[:1]}, "old": {task: [0.3] for task in TASKS}})
     result = compare(records, ["new", "old"], "nas360", missing="worst-rank")
     assert violations(parse_condition("worse(p=0.05, effect=0.5)"), result) != []
+
+
+def test_a_gate_says_what_passing_leaves_open():
+    assert passed_sentence(of(0.3, 0.32)) == (
+        "gate passed on 10 tasks, 1 seed: new against old p = 0.00195, mean gain +0.0222. "
+        "Not shown to be worse is not shown to be as good; with one seed a difference may be seed noise"
+    )
+    records = make_grid({name: {task: [0.3, 0.3] for task in TASKS} for name in ("new", "old")})
+    failed = make_record("new", TASKS[0], seed=2, status="failed")
+    gone = [record for record in records if (record.method.name, record.task.name) != ("new", TASKS[1])]
+    text = passed_sentence(compare([*gone, failed], ["new", "old"], "nas360", missing="drop-task"))
+    assert text.startswith("gate passed on 9 tasks, 2 seeds: new against old p = 1, mean gain +0.0000.")
+    assert text.endswith("tasks left out: task1; 1 failed run left out of means (--missing worst-rank counts them as losses)")
+    # Under worst-rank the failed run is a loss of the whole way, and nothing is left out.
+    assert "left out" not in passed_sentence(compare([*records, failed], ["new", "old"], "nas360", missing="worst-rank"))
 
 
 def test_an_effect_needs_a_scale():
@@ -107,7 +122,9 @@ def test_the_command_has_exit_code_6_and_still_prints_the_table(pare_bench, tmp_
     assert code == 6
     assert "error: gate not met: pare is worse than orca" in err
     assert "| ecg |" in out
-    assert pare_bench("compare", "orca", "pare", "--out", str(tmp_path), "--fail-if", "worse(p=0.05, effect=0.01)")[0] == 0
+    code, out, err = pare_bench("compare", "orca", "pare", "--out", str(tmp_path), "--fail-if", "worse(p=0.05, effect=0.01)")
+    assert code == 0
+    assert "gate passed on 10 tasks, 1 seed: orca against pare" in err
     code, out, err = pare_bench("compare", "pare", "orca", "--out", str(tmp_path), "--fail-if", "worse(p=0.05")
     assert (code, out) == (2, "")
     assert "hint: --fail-if 'worse(p=0.05, effect=0.01)'" in err

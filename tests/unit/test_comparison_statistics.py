@@ -275,6 +275,8 @@ def test_latex_is_complete_and_escaped():
     assert r"error\_rate" in text
     assert r"gain (\%)" in text
     assert "±" not in text
+    assert "-{}-missing error" in text
+    assert re.search(r"a - c & task0 & \$-\$0\.\d+ & \$-\$0\.\d+ to ", text)
     for line in text.splitlines():
         if line.endswith(r"\\"):
             assert line.count("{") == line.count("}")

@@ -55,6 +55,7 @@
       element.hidden = !element.dataset.name.toLowerCase().includes(wanted);
       if (!element.hidden) { names.add(element.dataset.name); }
     }
+    for (const pair of all("[data-pair]")) { pair.hidden = !pair.dataset.pair.toLowerCase().includes(wanted); }
     for (const section of all("section.division")) { section.hidden = division.value !== "" && section.id !== division.value; }
     found.textContent = wanted ? `${names.size} ${names.size === 1 ? "method" : "methods"}` : "";
   };
