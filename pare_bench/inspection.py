@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from pare_bench.contracts.task import SimulatedTask, Split, Splits, Task, TaskSi
 from pare_bench.datasets.cache import generated_data
 from pare_bench.datasets.generate import simulate_chunk
 from pare_bench.datasets.official import data_root, official_data, state_of
-from pare_bench.errors import DataMissingError, IntegrityError, UsageError
+from pare_bench.errors import DataMissingError, IntegrityError, UsageError, unknown_name
 from pare_bench.pictures.sample import Prediction, Sample
 from pare_bench.predictions import PredictionsFolder
 from pare_bench.presets import PRESETS
@@ -54,7 +54,7 @@ def chosen_data(registry: Registry, name: str, choice: Choice) -> ChosenData:
     """
     spec, task_class = registry.spec("task", name), registry.component("task", name)
     if choice.preset not in PRESETS:
-        raise UsageError(f"--preset '{choice.preset}' is not known", hint=f"use {', '.join(PRESETS)}")
+        raise unknown_name("preset", choice.preset, PRESETS, hint=f"pare-bench inspect {name} --preset cpu")
     if choice.track not in get_args(Track):
         raise UsageError(f"--track '{choice.track}' is not known", hint="use --track clean or --track paper")
     tier = choice.tier
@@ -72,7 +72,7 @@ def chosen_data(registry: Registry, name: str, choice: Choice) -> ChosenData:
         else:
             values[".".join(path[1:] if path[0] == "task" and len(path) > 1 else path)] = value
     size = task_class.sizes.get(choice.preset, task_class.sizes["cpu"]) if tier == "generated" else None
-    return ChosenData(registry.build("task", name, values), tier, choice.track, seed, size)
+    return ChosenData(registry.build("task", name, values), cast(Tier, tier), choice.track, seed, size)
 
 
 def _whole(value: object) -> int:

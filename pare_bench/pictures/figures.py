@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pare_bench.contracts.task import Field, PairMap
 from pare_bench.errors import EnvironmentFault, UsageError
@@ -24,7 +24,7 @@ DPI = 110
 _COLOURS = 256
 SUFFIXES = (".png", ".svg")
 # Sizes and fonts of our own whatever the reader's settings; ids of an SVG file would be drawn at random without a salt.
-_STYLE = {"font.family": "DejaVu Sans", "svg.hashsalt": "pare-bench", "svg.fonttype": "path", "axes.linewidth": 0.5}
+_STYLE: dict[Any, Any] = {"font.family": "DejaVu Sans", "svg.hashsalt": "pare-bench", "svg.fonttype": "path", "axes.linewidth": 0.5}
 
 
 def figure_of(samples: Sequence[Sample]) -> Figure:

@@ -77,7 +77,9 @@ def _symbols(axis: Axes, values: NDArray[Any]) -> None:
 
 
 def _table(axis: Axes, values: NDArray[Any]) -> None:
-    """Draw the columns of a table: the first channel as bars, and below zero line marks where other channels are on."""
+    """Draw the columns of a table: the first channel as bars, and name the other channels that are on: missing values, categories."""
+    from matplotlib.ticker import MaxNLocator
+
     if values.shape[1] == 1:
         values = values.T
     first, others = values[0], values[1:]
@@ -89,10 +91,10 @@ def _table(axis: Axes, values: NDArray[Any]) -> None:
             on = np.flatnonzero(others[:, place])
             if on.size:
                 words = ", ".join(f"{channel + 2}" for channel in on)
-                axis.text(low, place, f" channel {words}", fontsize=max(3, SMALL - 1), va="center", ha="left", color="0.35")
+                axis.text(low, float(place), f" channel {words}", fontsize=max(3, SMALL - 1), va="center", ha="left", color="0.35")
     axis.axvline(0, color=OTHER, linewidth=0.6)
     plain(axis)
     axis.invert_yaxis()
-    axis.yaxis.get_major_locator().set_params(integer=True)
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylabel("column", fontsize=SMALL)
     axis.set_title("input" + (", by the channel that is on" if len(others) and others.any() else ""), fontsize=SMALL + 1)

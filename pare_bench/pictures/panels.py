@@ -33,10 +33,9 @@ def map_panel(
 
 def bar_of(shown: AxesImage, axes: Sequence[Axes]) -> None:
     """Give the maps of ``axes`` one colour bar, at the right of the last one."""
-    figure = axes[0].figure
-    bar = figure.colorbar(shown, ax=axes[-1], shrink=0.9, pad=0.02, aspect=16)
+    bar = axes[-1].figure.colorbar(shown, ax=axes[-1], shrink=0.9, pad=0.02, aspect=16)
     bar.ax.tick_params(labelsize=SMALL - 1, length=2)
-    bar.outline.set_linewidth(0.4)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.4)
 
 
 def line_panel(axis: Axes, lines: Sequence[tuple[str, NDArray[Any], str]], title: str) -> None:
