@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from pare_bench.errors import UsageError
+from pare_bench.published_gaps import pare_on_fields, pare_on_tables
 
 #: Task names of the released configuration files.
 KEYS: Mapping[str, str] = {
@@ -28,13 +29,28 @@ KEYS: Mapping[str, str] = {
     "satellite": "SATELLITE",
     "deepsea": "DEEPSEA",
 }
+#: Tasks of PDEBench, which ORCA alone has released configurations of.
+PDE_KEYS: Mapping[str, str] = {
+    "advection": "PDE-ADV",
+    "burgers": "PDE-Burgers",
+    "diffusion_reaction_1d": "PDE-RD",
+    "diffusion_sorption": "PDE-DS",
+    "navier_stokes_1d": "PDE-1DCFD",
+    "darcy_2d": "PDE-Darcy",
+    "shallow_water": "PDE-SW",
+    "diffusion_reaction_2d": "PDE-RD2D",
+    "navier_stokes_2d": "PDE-2DCFD",
+}
 #: Tasks that ORCA alone has released configurations of; PaRe takes ORCA's there, its own parts are ours.
 ORCA_KEYS: Mapping[str, str] = {
-    f"openml_{number}": f"OPENML{number}"
-    for number in (
-        *(11, 12, 14, 15, 16, 18, 22, 23, 28, 29, 31, 37, 44, 48, 50, 54, 61, 187, 188, 458, 469, 882, 1049, 1050, 1063, 1068, 1462, 1464, 1479),
-        *(1480, 1491, 1493, 1494, 1510, 1511, 6332, 23381, 40496, 40966, 40975, 40982, 40994),
-    )
+    **PDE_KEYS,
+    **{
+        f"openml_{number}": f"OPENML{number}"
+        for number in (
+            *(11, 12, 14, 15, 16, 18, 22, 23, 28, 29, 31, 37, 44, 48, 50, 54, 61, 187, 188, 458, 469, 882, 1049, 1050, 1063, 1068, 1462, 1464, 1479),
+            *(1480, 1491, 1493, 1494, 1510, 1511, 6332, 23381, 40496, 40966, 40975, 40982, 40994),
+        )
+    },
 }
 _PROXIES: Mapping[str, str] = {"CIFAR10": "cifar10", "IMAGENET": "tiny_imagenet", "PASCAL": "pascal_voc", "text": "conll2003_features"}
 _BACKBONES: Mapping[str, str] = {"swin-base": "hf_swin", "roberta-base": "hf_text"}
@@ -62,11 +78,11 @@ def paper_settings(task: str, method: str, *, shared: bool = False) -> tuple[Set
         UsageError: nothing is published for the task.
     """
     if task in ORCA_KEYS:
-        return _orca_alone(task, method)
+        return _pde(task, method, shared=shared) if task in PDE_KEYS else _table(task, method)
     if task not in KEYS:
         raise UsageError(
             f"preset 'paper' has no published settings for task '{task}'",
-            hint=f"use --preset cpu; published are: {', '.join(KEYS)} and the tables of OpenML",
+            hint=f"use --preset cpu; published are: {', '.join((*KEYS, *PDE_KEYS))} and the tables of OpenML",
         )
     pare, orca = _released("pare", task), _released("orca", task)
     own = pare if method == "pare" and not shared else orca
@@ -82,25 +98,49 @@ def paper_settings(task: str, method: str, *, shared: bool = False) -> tuple[Set
     return tuple(settings)
 
 
-def _orca_alone(task: str, method: str) -> tuple[Setting, ...]:
-    """Return ORCA's settings; PaRe has its gate and mixing of sequences (half of the tokens at the beginning, none at the end)."""
+def _table(task: str, method: str) -> tuple[Setting, ...]:
+    """Return ORCA's settings; PaRe has its gate and mixing of sequences."""
     orca = _released("orca", task, ORCA_KEYS)
-    reason = "ours: PaRe has no released configuration for tables"
-    mixing = (
-        Setting("selector", "gate_gumbel", reason),
-        Setting("selector.learning_share", 1 / 3, reason),
-        Setting("mixer", "patch_replace", reason),
-        Setting("mixer.begin", 0.5, reason),
-        Setting("mixer.end", 0.0, reason),
-    )
     return (
         *_network(orca),
         *_source(orca, shared=False),
         *_recipe(orca),
-        *(mixing if method == "pare" else ()),
+        *(Setting(*gap) for gap in (pare_on_tables() if method == "pare" else ())),
         *(_orca(orca) if method == "orca" else ()),
         Setting("precision", "float32", f"{_file(orca)}: no mixed precision in the released code"),
     )
+
+
+def _pde(task: str, method: str, *, shared: bool) -> tuple[Setting, ...]:
+    """Return ORCA's settings; PaRe has gate and mixing as in its own tasks of the same kind, and on images the proxy with masks, which it needs."""
+    orca = _released("orca", task, ORCA_KEYS)
+    image, where = orca["backbone"] == "swin-base", _file(orca)
+    tokens = orca["tokenisation_2d" if image else "tokenisation_1d"]["tokens"]
+    settings = [*_network(orca), *_source(orca, shared=False)]
+    if image and (method == "pare" or shared):
+        reason = "ours: PaRe has no released configuration for PDEBench; its dense tasks have the proxy with masks"
+        settings = _with(settings, Setting("source", _PROXIES["PASCAL"], reason))
+    if not image:
+        head = "released dense head of sequences: features averaged to the values of a token, no weights"
+        settings.append(Setting("dense_head", "masked_image", head))
+        # The released kernel follows from the declared length; where that is not the true one there are more tokens than asked for.
+        if tokens > orca["target_seq_len_effective_default"]:
+            declared = (
+                f"{where}: kernel {orca['tokenisation_1d']['conv1d_kernel_and_stride']} from a declared length of 256, so {tokens} tokens of 1024"
+            )
+            settings = _with(settings, Setting("embedder.target_seq_len", tokens, declared))
+    return (
+        *settings,
+        *_recipe(orca),
+        *(Setting(*gap) for gap in (pare_on_fields(image=image, tokens=tokens, epochs=orca["epochs"]) if method == "pare" else ())),
+        *(_orca(orca) if method == "orca" else ()),
+        Setting("precision", "float32", f"{where}: no mixed precision in the released code"),
+    )
+
+
+def _with(settings: list[Setting], other: Setting) -> list[Setting]:
+    """Return ``settings`` with ``other`` in the place of that of the same path."""
+    return [other if setting.path == other.path else setting for setting in settings]
 
 
 @cache
