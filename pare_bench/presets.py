@@ -65,6 +65,16 @@ _CPU_EPOCHS: Mapping[str, int] = {
     "ecg": 14,
     "satellite": 14,
     "deepsea": 14,
+    # PDEBench, about 7 minutes a method on one core: 5 to 9 s an epoch, of lines as of planes.
+    "advection": 7,
+    "burgers": 8,
+    "diffusion_reaction_1d": 6,
+    "diffusion_sorption": 4,
+    "navier_stokes_1d": 7,
+    "darcy_2d": 5,
+    "shallow_water": 5,
+    "diffusion_reaction_2d": 4,
+    "navier_stokes_2d": 8,
     # Tables: 190 to 480 steps each, whatever the number of rows.
     "openml_11": 40,
     "openml_23": 12,

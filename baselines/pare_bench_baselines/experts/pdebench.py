@@ -74,8 +74,8 @@ PDEBENCH_FNO = Expert(
     # A plane takes eight times as long as a line.
     by_task={
         "darcy_2d": {"budget.epochs": 8},
-        "shallow_water": {"budget.epochs": 8},
-        "diffusion_reaction_2d": {"budget.epochs": 8},
+        "shallow_water": {"budget.epochs": 6},
+        "diffusion_reaction_2d": {"budget.epochs": 6},
         "navier_stokes_2d": {"budget.epochs": 20},
     },
     scale=ChannelScale,
