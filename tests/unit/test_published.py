@@ -179,6 +179,8 @@ def test_pde_mixing_is_ours_and_says_so(task):
     ours = {setting.path for setting in settings if setting.source.startswith("ours: PaRe has no released configuration for PDEBench")}
     mixing = {path for path in own if path.startswith(("selector", "mixer", "method."))}
     assert ours == mixing | (set() if task in PDE_TOKENS else {"source"})
+    # Four fields, of which the released source loss could score one alone.
+    assert ("method.dense_source" in own) == (task == "navier_stokes_2d")
     assert all(setting.source for setting in settings)
 
 
