@@ -202,11 +202,12 @@ def counted(records: Iterable[RunRecord]) -> tuple[dict[tuple[str, Data, int], R
     """
     newest: dict[tuple[str, Data, int], RunRecord] = {}
     superseded: list[RunRecord] = []
-    for record in sorted(records, key=age):
+    for record in records:
         key = (record.task.name, data_of(record), record.seed)
-        if key in newest:
-            superseded.append(newest[key])
-        newest[key] = record
+        other = newest.setdefault(key, record)
+        if other is not record:
+            older, newest[key] = sorted((other, record), key=age)
+            superseded.append(older)
     return newest, superseded
 
 
