@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 WIDTH = 8.0
-DPI = 110
+DPI = 100
 #: Colours of a PNG file: no value of a pixel is off by more than ten or so of 255, and the file is a third of the size.
 _COLOURS = 256
+#: Inches between one sample and the title of the next.
+_SPACE = 0.15
 SUFFIXES = (".png", ".svg")
 # Sizes and fonts of our own whatever the reader's settings; ids of an SVG file would be drawn at random without a salt.
 _STYLE: dict[Any, Any] = {"font.family": "DejaVu Sans", "svg.hashsalt": "pare-bench", "svg.fonttype": "path", "axes.linewidth": 0.5}
@@ -38,7 +40,7 @@ def figure_of(samples: Sequence[Sample]) -> Figure:
 
     kinds = [_kind(sample) for sample in samples]
     with _style():
-        heights = [kind.height(sample) for kind, sample in zip(kinds, samples, strict=True)]
+        heights = [kind.height(sample) + _SPACE for kind, sample in zip(kinds, samples, strict=True)]
         figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
         parts = figure.subfigures(len(samples), 1, height_ratios=heights, squeeze=False)[:, 0]
         for part, kind, sample in zip(parts, kinds, samples, strict=True):

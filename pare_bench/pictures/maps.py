@@ -24,7 +24,7 @@ def height(sample: Sample) -> float:
     """Return the height of the picture in inches."""
     assert isinstance(sample.target, Field)  # noqa: S101 - drawn by kind
     rows = min(sample.target.channels, MOST_CHANNELS)
-    return (1.75 if sample.prediction is not None else 2.3) * rows + 0.5
+    return (2.3 if sample.prediction is None else 1.75 if rows <= 2 else 1.55) * rows + 0.5
 
 
 def draw(figure: SubFigure, sample: Sample) -> None:

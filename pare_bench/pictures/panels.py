@@ -41,7 +41,8 @@ def bar_of(shown: AxesImage, axes: Sequence[Axes]) -> None:
 def line_panel(axis: Axes, lines: Sequence[tuple[str, NDArray[Any], str]], title: str) -> None:
     """Draw (name, values ``[length]``, colour) as lines over the places; a legend where there are several."""
     for name, values, colour in lines:
-        axis.plot(values, linewidth=0.9, label=name, color=colour)
+        # A prediction that fits does not hide what it fits.
+        axis.plot(values, linewidth=0.9, label=name, color=colour, linestyle="--" if name == "prediction" else "-")
     plain(axis)
     axis.set_title(title, fontsize=SMALL + 1)
     if len(lines) > 1:
