@@ -25,34 +25,33 @@ BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ec
 
 
 def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
-    """Return the comparison of the methods that have records, as the command line prints it, the intervals, and what each run cost."""
-    records = [record for record in records if record.suite == suite]
-    present = [method for method in methods if any(record.method.name == method and record.status == "ok" for record in records)]
-    parts = []
-    if len(present) > 1:
-        covered = [
-            task for task in tasks if all(any(r.method.name == m and r.task.name == task and r.status == "ok" for r in records) for m in present)
-        ]
-        comparison = compare(records, present, suite, tasks=covered, suite_tasks=tasks)
-        parts += [as_markdown(comparison), "95% intervals of the means over seeds (Student):", _intervals(comparison)]
+    """Return the comparison of the methods that have records, as ``pare-bench compare --stats all`` prints it, the intervals, and what runs cost."""
+    records = [record for record in records if record.suite == suite and record.track == "clean" and record.preset == "cpu"]
+    scored: dict[str, set[str]] = {}
+    for record in records:
+        if record.status == "ok":
+            scored.setdefault(record.method.name, set()).add(record.task.name)
+    present = [method for method in methods if scored.get(method) == set(tasks) and method != "constant"]
+    comparison = compare(records, present, suite, suite_tasks=tasks, stats="all", reference="pare")
+    parts = [as_markdown(comparison), "95% intervals of the means over seeds (Student):", _intervals(comparison)]
+    partial = [f"`{method}` ({len(done)} of {len(tasks)} tasks)" for method, done in sorted(scored.items()) if method not in present]
+    if partial:
+        parts.append(f"Not compared, because tasks have no score: {', '.join(partial)}.")
+    return "\n\n".join([*parts, "What the suite cost, one thread of a busy machine:", _costs(records, present)])
+
+
+def _costs(records: list[RunRecord], methods: list[str]) -> str:
     rows = []
-    for task in tasks:
-        for record in sorted((r for r in records if r.task.name == task and r.status == "ok"), key=lambda r: (methods.index(r.method.name), r.seed)):
-            seconds = sum(record.seconds.values())
-            rows.append(
-                (
-                    task,
-                    record.method.name,
-                    str(record.seed),
-                    f"{record.primary.value:.4f}",
-                    f"{record.floor:.4f}",
-                    f"{seconds:.0f}",
-                    f"{record.peak_memory_mb:.0f}",
-                    f"{record.training['train'].best_epoch}/{len(record.training['train'].curve)}" if "train" in record.training else "-",
-                )
-            )
-    parts.append(markdown_table(("task", "method", "seed", "score", "floor", "seconds", "peak MB", "best epoch"), rows))
-    return "\n\n".join(parts)
+    for method in methods:
+        runs = [record for record in records if record.method.name == method and record.status == "ok"]
+        seconds: dict[int, float] = defaultdict(float)
+        for record in runs:
+            seconds[record.seed] += sum(record.seconds.values())
+        revisions = sorted({(record.environment.revision or "not recorded")[:12] for record in runs})
+        minutes = [value / 60 for value in seconds.values()]
+        memory = max(record.peak_memory_mb or 0 for record in runs)
+        rows.append((method, str(len(seconds)), f"{min(minutes):.1f} to {max(minutes):.1f}", f"{memory:.0f}", ", ".join(revisions)))
+    return markdown_table(("method", "seeds", "minutes per seed", "peak MB", "commit"), rows)
 
 
 def _intervals(comparison: Comparison) -> str:

@@ -21,7 +21,7 @@ def test_ci_runs_exactly_the_readmes_test_command():
 def test_set_up_and_work_are_one_command_each():
     set_up = [command for command in COMMANDS if command.startswith("python3 -m venv")]
     assert [command.rpartition("&& ")[2] for command in set_up] == [
-        ".venv/bin/pare-bench run --method pare --suite nas360",
+        ".venv/bin/pare-bench run --method pare --suite nas360 --out my-runs",
         ".venv/bin/python -m pytest",
     ]
 
