@@ -73,7 +73,9 @@ def _differences(comparison: Comparison) -> Table:
         tuple(rows),
         ("difference", "task"),
         "95% interval: Student's over seeds, paired where two or more are common, else Welch's; gain: the difference as a share of the way from "
-        f"floor to perfect score, positive where the first is better; {_design(comparison)}",
+        "floor to perfect score, positive where the first is better"
+        + ("; against a missing score it is the whole way" if comparison.missing == "worst-rank" else "")
+        + f"; {_design(comparison)}",
     )
 
 
