@@ -42,7 +42,7 @@ def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
     if not present:
         where = _where(Division(wanted.suite, wanted.tier or "generated", wanted.track, wanted.preset or "cpu"))
         raise DataMissingError(
-            f"no records of {_quoted(wanted.methods)} for suite '{wanted.suite}', {where} in '{wanted.out}'",
+            f"no records of {_quoted(wanted.methods)} for suite '{wanted.suite}', {where}, track {wanted.track} in '{wanted.out}'",
             hint=" && ".join(run_command(wanted, method, wanted.tasks) for method in wanted.methods),
         )
     common = sorted(set.intersection(*map(set, present.values())))
