@@ -34,17 +34,17 @@ def pare_on_fields(*, image: bool, fields: int, tokens: int, epochs: int) -> tup
     map of one field against a mask, so an image of several ``fields`` has the loss at the replaced patches.
     """
     if image:
-        begin, end, gated, weight, of = 1000, 500, 10, 0.3, "Darcy flow's"
+        begin, end, gated, weight, of = 1000, 500, 10, 0.3, "of Darcy flow"
     else:
-        begin, end, gated, weight, of = min(_REPLACED, tokens), 0, 5, 0.1, "those of its sequence tasks"
+        begin, end, gated, weight, of = min(_REPLACED, tokens), 0, 5, 0.1, "of its sequence tasks"
     return (
         ("selector", "gate_gumbel", f"{_FIELDS}; the released gate"),
         ("selector.temperature", 0.9, f"{_FIELDS}; gumbel_tau of the released code"),
-        ("selector.learning_share", gated / epochs, f"{_FIELDS}; {gated} of {epochs} epochs, {of}"),
+        ("selector.learning_share", gated / epochs, f"{_FIELDS}; {gated} epochs of {epochs} as in the configurations {of}"),
         ("mixer", "patch_replace", f"{_FIELDS}; the released mixing"),
         ("mixer.curriculum", "linear", f"{_FIELDS}; k(epoch) = int(begin - drop * epoch / epochs)"),
-        ("mixer.begin", begin / tokens, f"{_FIELDS}; {begin} of {tokens} tokens, {of}"),
-        ("mixer.end", end / tokens, f"{_FIELDS}; {end} of {tokens} tokens, {of}"),
-        ("method.auxiliary_weight", weight, f"{_FIELDS}; a constant of the released script of {of}"),
+        ("mixer.begin", begin / tokens, f"{_FIELDS}; {begin} of {tokens} tokens as in the configurations {of}"),
+        ("mixer.end", end / tokens, f"{_FIELDS}; {end} of {tokens} tokens as in the configurations {of}"),
+        ("method.auxiliary_weight", weight, f"{_FIELDS}; a constant of the script {of}"),
         *((("method.dense_source", "patches", f"{_FIELDS}; the released source loss has one field"),) if image and fields > 1 else ()),
     )

@@ -13,7 +13,7 @@ from official_files import pdebench as written
 from pare_bench.builtin.suites.pdebench import conversion, published_reader
 from pare_bench.builtin.suites.pdebench.official_data import split_rows
 from pare_bench.builtin.suites.pdebench.published_files import PUBLISHED
-from pare_bench.contracts.task import Splits
+from pare_bench.contracts.task import Split, Splits
 from pare_bench.datasets.lazy import in_memory
 from pare_bench.datasets.official import OfficialFiles, official_data
 from pare_bench.errors import DataMissingError, IntegrityError
@@ -244,6 +244,20 @@ def test_preset_paper_has_the_released_grid(task):
     assert owner.preset_params["paper"] == {"points": GRIDS.get(task, 1024)}
     line = 3072 if task == "navier_stokes_1d" else GRIDS.get(task, 1024)
     assert REGISTRY.build("task", task, {**owner.preset_params["paper"], **owner.released_params}).inputs.grid[-1] == line
+
+
+@pytest.mark.parametrize(("task", "chunk"), [("navier_stokes_2d", 1000), ("darcy_2d", 100)])
+def test_the_released_score_flattens_fields_and_averages_chunks(task, chunk):
+    """Of 1,100 samples: one chunk of 1,000 and one of 100, or eleven of 100."""
+    rng = np.random.default_rng(3)
+    fields = 4 if task == "navier_stokes_2d" else 1
+    targets = rng.normal(size=(1100, fields, 4, 4)) * np.linspace(1, 9, fields)[:, None, None]
+    outputs = targets + rng.normal(size=targets.shape)
+    (metric,) = REGISTRY.build("task", task, {"points": 32, "law": "published"}).released_metrics(4)
+    split = Split(np.zeros((1100, 1, 4, 4)), targets.squeeze(1) if fields == 1 else targets)
+    errors = [np.sqrt(((o - t) ** 2).mean()) / np.sqrt((t**2).mean()) for o, t in zip(outputs, targets, strict=True)]
+    wanted = np.mean([np.mean(errors[start : start + chunk]) for start in range(0, 1100, chunk)])
+    assert metric.compute(outputs.squeeze(1) if fields == 1 else outputs, split) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_splits_of_ten_thousand_and_of_repeated_starts():
