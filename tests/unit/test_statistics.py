@@ -124,3 +124,10 @@ def test_holm_by_hand():
 def test_comparing_imports_neither_torch_nor_scipy():
     code = "import sys, pare_bench.comparison, pare_bench.tables; print(sorted({'torch', 'scipy', 'rich'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 10, 49])
+def test_equal_values_have_their_value_as_mean_and_no_spread(count):
+    for value in (0.99, 0.9475, 0.1, 1e-300, 1.7e308):
+        assert statistics.mean([value] * count) == value
+        assert statistics.sample_sd([value] * count) in (None, 0.0)
