@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
+import pdebench_files as written
 import pytest
-from official_files import pdebench as written
 
 from pare_bench.registry import Registry
 

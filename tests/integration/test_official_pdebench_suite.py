@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 
+import pdebench_files as written
 import pytest
-from official_files import pdebench as written
 from transformers import RobertaConfig, SwinConfig
 
 from pare_bench.registry import Registry

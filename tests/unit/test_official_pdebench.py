@@ -7,8 +7,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pdebench_files as written
 import pytest
-from official_files import pdebench as written
 
 from pare_bench.builtin.suites.pdebench import conversion, published_reader
 from pare_bench.builtin.suites.pdebench.official_data import split_rows
