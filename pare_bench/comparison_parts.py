@@ -63,7 +63,8 @@ def _scores(comparison: Comparison) -> Table:
 
 def _differences(comparison: Comparison) -> Table:
     rows = []
-    for pair in comparison.pairs:
+    # All pairs of many methods are more than anyone reads; with a reference its own are what was asked for (JSON has all).
+    for pair in comparison.against or comparison.pairs:
         for task, detail in pair.details.items():
             gain = "-" if detail.gain is None else f"{100 * detail.gain:+.2f}"
             rows.append((f"{pair.first} - {pair.second}", task, _signed(detail.value), ends(detail.interval), gain))
