@@ -287,7 +287,7 @@ def test_differences_are_those_with_the_reference_where_there_is_one():
     from pare_bench.table_parts import Table
 
     levels = {"pare": 0.2, "orca": 0.3, "constant": 0.5}
-    records = [make_record(method, task, value + 0.01 * seed, seed=seed) for method, value in levels.items() for task in ("a", "b") for seed in range(3)]
+    records = [make_record(method, task, value + 0.01 * seed, seed=seed) for method, value in levels.items() for task in "ab" for seed in range(3)]
     for reference, count in ((None, 3), ("orca", 2)):
         comparison = compare(records, list(levels), "nas360", stats="all", reference=reference)
         (table,) = [part for part in parts(comparison) if isinstance(part, Table) and part.columns[0] == "difference"]
