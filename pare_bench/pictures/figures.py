@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pare_bench.contracts.task import Field, PairMap
@@ -22,6 +23,8 @@ WIDTH = 8.0
 DPI = 100
 #: Colours of a PNG file: no value of a pixel is off by more than ten or so of 255, and the file is a third of the size.
 _COLOURS = 256
+#: Characters of a title that fit the width.
+_LINE = 110
 #: Inches between one sample and the title of the next.
 _SPACE = 0.15
 SUFFIXES = (".png", ".svg")
@@ -44,7 +47,7 @@ def figure_of(samples: Sequence[Sample]) -> Figure:
         figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
         parts = figure.subfigures(len(samples), 1, height_ratios=heights, squeeze=False)[:, 0]
         for part, kind, sample in zip(parts, kinds, samples, strict=True):
-            part.suptitle(f"{sample.title}\n{sample.origin}", fontsize=SMALL + 1.5)
+            part.suptitle("\n".join(fill(line, _LINE) for line in (sample.title, sample.origin)), fontsize=SMALL + 1.5)
             kind.draw(part, sample)
     return figure
 

@@ -9,7 +9,7 @@ import numpy as np
 from pare_bench.contracts.task import Field
 from pare_bench.pictures.inputs import draw_input
 from pare_bench.pictures.panels import ERRORS, SMALL, bar_of, limits_of, map_panel, symmetric_limits
-from pare_bench.pictures.sample import Sample, channels_of, spread, start_of
+from pare_bench.pictures.sample import Sample, channels_of, shown_channels, start_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def draw(figure: SubFigure, sample: Sample) -> None:
     """Draw a row of maps for each channel, of many the first, the last and some between."""
     target = sample.target
     assert isinstance(target, Field)  # noqa: S101 - drawn by kind
-    shown = spread(target.channels, MOST_CHANNELS)
+    shown = shown_channels(sample, target.channels, MOST_CHANNELS)
     axes = figure.subplots(len(shown), 2 if sample.prediction is None else 4, squeeze=False)
     for row, channel in enumerate(shown):
         _row(list(axes[row]), sample, target, channel, first=row == 0)

@@ -52,11 +52,11 @@ class Sample:
 
     @property
     def origin(self) -> str:
-        """Tier and track, and whose prediction is shown with which scores."""
+        """Tier and track, and whose prediction is shown with its first scores."""
         words = f"{self.tier} data, {self.track} track"
         if self.prediction is None:
             return words
-        scores = ", ".join(f"{name} {value:.4g}" for name, value in list(self.prediction.scores.items())[:3])
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in list(self.prediction.scores.items())[:2])
         return f"{words}; {self.prediction.method}, run {self.prediction.run_id}" + (f": {scores}" if scores else "")
 
     @property
@@ -113,19 +113,39 @@ def channels_of(values: NDArray[np.generic], target: Field) -> Array:
 
 def start_of(sample: Sample, channel: int) -> Array | None:
     """Return what the input shows of a channel of the target: its start in the target's units, or its own input channel; None where there is none."""
-    target, inputs = sample.target, np.asarray(sample.inputs)
+    source, target = source_of(sample, channel), sample.target
+    if source is None or not isinstance(target, Field):
+        return None
+    values = np.asarray(sample.inputs[source], np.float64)
+    if not target.persistence:
+        return values
+    _, scale, offset = target.persistence[channel]
+    return values * scale + offset
+
+
+def source_of(sample: Sample, channel: int) -> int | None:
+    """Return which channel of the input belongs to a channel of the target, None where none does."""
+    target, inputs = sample.target, sample.inputs
     if not isinstance(target, Field) or inputs.shape[1:] != target.grid:
         return None
     if target.persistence:
-        source, scale, offset = target.persistence[channel]
-        return np.asarray(inputs[source], np.float64) * scale + offset
-    if target.channels == 1:
-        return np.asarray(inputs[0], np.float64)
-    return np.asarray(inputs[channel % len(inputs)], np.float64) if target.channels % len(inputs) == 0 else None
+        return target.persistence[channel][0]
+    return channel % len(inputs) if target.channels == 1 or target.channels % len(inputs) == 0 else None
+
+
+def shown_channels(sample: Sample, count: int, most: int) -> list[int]:
+    """Return at most ``most`` of ``count`` channels of the target: whole frames where it has several quantities, the last one among them."""
+    quantities = len(sample.quantities)
+    if count <= most or not 1 < quantities <= most or count % quantities:
+        return spread(count, most)
+    frames = spread(count // quantities, most // quantities)
+    return [frame * quantities + quantity for frame in frames for quantity in range(quantities)]
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Return at most ``most`` of ``count`` channels, first and last among them, evenly spread."""
+    """Return at most ``most`` of ``count`` channels, first and last among them, evenly spread; the last one where there is room for one."""
     if count <= most:
         return list(range(count))
+    if most == 1:
+        return [count - 1]
     return sorted({round(step * (count - 1) / (most - 1)) for step in range(most)})

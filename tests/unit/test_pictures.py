@@ -83,10 +83,9 @@ def test_of_many_frames_the_first_and_the_last_are_shown():
     target = Field((5,), channels=12, persistence=((0, 1.0, 0.0), (1, 1.0, 0.0)) * 6)
     sample = make_sample(values(2, 5), values(12, 5), target, quantities=("a", "b"))
     titles = [axis.get_title() for axis in figure_of([sample]).axes]
-    assert "target: a, frame 1 of 6" in titles
-    assert "target: b, frame 6 of 6" in titles
-    assert len(titles) == 2 * 4
-    assert spread(12, 4) == [0, 4, 7, 11]
+    assert titles[:4] == ["input (at time 0)\na", "input (at time 0)\nb", "", ""]  # of later frames the input is the same
+    assert titles[4:] == [f"target\n{name}, frame {frame} of 6" for frame in (1, 6) for name in "ab"]
+    assert (spread(12, 4), spread(12, 1), spread(3, 4)) == ([0, 4, 7, 11], [11], [0, 1, 2])
     np.testing.assert_array_equal(start_of(sample, 11), sample.inputs[1])
 
 

@@ -14,6 +14,7 @@ from factories import make_grid, make_record
 from pare_bench.cli import main
 from pare_bench.leaderboard import build
 from pare_bench.records import CurveRecord, TrainingRecord
+from pare_bench.registry import Registry
 from pare_bench.report import charts
 from pare_bench.report.content import sections
 from pare_bench.report.drawing import svg
@@ -194,7 +195,11 @@ def test_numbers_are_short():
 
 
 def test_pictures_of_all_suites_are_found():
-    assert {"ecg", "cifar100", "deepsea"} <= set(known_pictures())
+    registry = Registry.from_environment()
+    known = known_pictures()
+    for suite in ("nas360", "pdebench"):
+        assert set(registry.spec("suite", suite).tasks) <= set(known)
+    assert max(path.stat().st_size for path in known.values()) < 100_000
 
 
 @pytest.fixture
