@@ -67,6 +67,14 @@ def test_dense_tasks_get_the_fine_map(registry):
     assert one(registry, task="cifar100").backbone.params["stages"] == "last"
 
 
+@pytest.mark.parametrize(("task", "loss"), [("navier_stokes_2d", "patches"), ("diffusion_reaction_2d", "whole")])
+def test_the_released_source_loss_is_for_maps_of_one_field(registry, task, loss):
+    """Track paper failed on four fields: target [n h w] against outputs [n 4 h w]."""
+    (config,) = resolve(registry, Request("pare", "pdebench", (task,), track="paper", preset="smoke"))
+    assert config.method.params["variant"] == "published"
+    assert config.method.params["dense_source"] == loss
+
+
 def test_smoke_is_smaller(registry):
     assert one(registry, preset="smoke").size.train < one(registry).size.train
     assert one(registry, preset="smoke").budget.epochs == 2
