@@ -40,9 +40,10 @@ def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
     by_method = {method: sorted(division for name, division in chosen if name == method_name(method)) for method in wanted.methods}
     present = {method: divisions for method, divisions in by_method.items() if divisions}
     if not present:
-        where = _where(Division(wanted.suite, wanted.tier or "generated", wanted.track, wanted.preset or "cpu"))
+        asked = (("preset", wanted.preset), ("tier", wanted.tier), ("track", wanted.track))
+        where = ", ".join(f"{name} {value}" for name, value in asked if value is not None)
         raise DataMissingError(
-            f"no records of {_quoted(wanted.methods)} for suite '{wanted.suite}', {where}, track {wanted.track} in '{wanted.out}'",
+            f"no records of {_quoted(wanted.methods)} for suite '{wanted.suite}', {where} in '{wanted.out}'",
             hint=" && ".join(run_command(wanted, method, wanted.tasks) for method in wanted.methods),
         )
     common = sorted(set.intersection(*map(set, present.values())))
