@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Sequence
 from enum import StrEnum
 from glob import escape
 from pathlib import Path
@@ -96,14 +97,17 @@ def compare_command(
     return ExitCode.GATE_NOT_MET if failures else ExitCode.OK
 
 
-def _records(store: Store, suite: str, methods: Sequence[str]) -> Iterator[RunRecord]:
-    """Yield the records of these methods on this suite: the others need not be read."""
+def _records(store: Store, suite: str, methods: Sequence[str]) -> list[RunRecord]:
+    """Return the records of these methods on this suite: the others need not be read."""
     from pare_bench.run_commands import method_name
     from pare_bench.store import read_record
 
-    for name in sorted(set(map(method_name, methods))):
-        for path in sorted(store.records_folder.glob(f"{escape(suite)}/*/{escape(name)}/*.json")):
-            yield read_record(path)
+    names = sorted(set(map(method_name, methods)))
+    paths = [path for name in names for path in sorted(store.records_folder.glob(f"{escape(suite)}/*/{escape(name)}/*.json"))]
+    records = [read_record(path) for path in paths]
+    # They stay until the end. The collector would go through the millions of objects of 100,000 records again and again: a fifth of the time.
+    gc.freeze()
+    return records
 
 
 def _show(comparison: Comparison, chosen: CompareFormat | None) -> None:
