@@ -9,23 +9,29 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from pare_bench.cli.output import markdown_table
 from pare_bench.comparison import Comparison, compare
+from pare_bench.comparison_parts import parts
 from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records import RunRecord
 from pare_bench.registry import Registry
 from pare_bench.statistics import mean, sample_sd
 from pare_bench.store import Store
-from pare_bench.tables import as_markdown
+from pare_bench.table_parts import Table
+from pare_bench.tables import markdown
 
 PAGE = Path(__file__).parent / "results.md"
 BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ecg", "satellite", "deepsea")
 
 
 def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
-    """Return the comparison of the methods that have records, as ``pare-bench compare --stats all`` prints it, the intervals, and what runs cost."""
+    """Return the comparison of the methods that have all tasks, the intervals, and what runs cost.
+
+    Numbers and sentences are those of ``pare-bench compare --stats all --reference pare``, of the pairs those with PaRe.
+    """
     records = [record for record in records if record.suite == suite and record.track == "clean" and record.preset == "cpu"]
     scored: dict[str, set[str]] = {}
     for record in records:
@@ -33,11 +39,14 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
             scored.setdefault(record.method.name, set()).add(record.task.name)
     present = [method for method in methods if scored.get(method) == set(tasks) and method != "constant"]
     comparison = compare(records, present, suite, suite_tasks=tasks, stats="all", reference="pare")
-    parts = [as_markdown(comparison), "95% intervals of the means over seeds (Student):", _intervals(comparison)]
-    partial = [f"`{method}` ({len(done)} of {len(tasks)} tasks)" for method, done in sorted(scored.items()) if method not in present]
+    # With this many methods the differences per task and all pairs fill pages: the site and JSON have them.
+    short = parts(replace(comparison, pairs=comparison.against, against=()))
+    shown = [part for part in short if not (isinstance(part, Table) and part.columns[0] == "difference")]
+    sections = [markdown(shown), "95% intervals of the means over seeds (Student):", _intervals(comparison)]
+    partial = [f"`{method}` ({len(done)} of {len(tasks)} tasks)" for method, done in sorted(scored.items()) if done != set(tasks)]
     if partial:
-        parts.append(f"Not compared, because tasks have no score: {', '.join(partial)}.")
-    return "\n\n".join([*parts, "What the suite cost, one thread of a busy machine:", _costs(records, present)])
+        sections.append(f"Not compared, because tasks have no score: {', '.join(partial)}.")
+    return "\n\n".join([*sections, "What the suite cost, one thread of a busy machine:", _costs(records, present)])
 
 
 def _costs(records: list[RunRecord], methods: list[str]) -> str:

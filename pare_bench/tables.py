@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pare_bench.comparison import Comparison
@@ -16,7 +16,7 @@ from pare_bench.table_parts import Sentence, Table
 if TYPE_CHECKING:
     from rich.console import Group
 
-__all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "as_table"]
+__all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "as_table", "markdown"]
 
 _SIGN = re.compile(r"(?:^|(?<= ))-(?=\d)")
 _LATEX = {
@@ -50,8 +50,13 @@ def as_csv(comparison: Comparison) -> str:
 
 def as_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown."""
+    return markdown(parts(comparison))
+
+
+def markdown(shown: Iterable[Table | Sentence]) -> str:
+    """Return tables and sentences as Markdown."""
     blocks: list[str] = []
-    for part in parts(comparison):
+    for part in shown:
         if isinstance(part, Table):
             blocks += [f"**{part.title}**"] if part.title else []
             blocks += ["\n".join(_markdown(part.columns, part.rows)), part.legend]
