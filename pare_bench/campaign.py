@@ -10,6 +10,7 @@ from typing import Protocol
 from pare_bench.checkpoint import CheckpointFolder
 from pare_bench.config import RunConfig
 from pare_bench.distributed import Processes, is_main_process, launched_processes
+from pare_bench.errors import interrupts_shown
 from pare_bench.explanation import Run, cause
 from pare_bench.leaderboard_file import LeaderboardFile
 from pare_bench.predictions import Mode, PredictionsFolder
@@ -93,8 +94,9 @@ def run_all(
         return record
 
     try:
-        for _ in registry.build("executor", executor).map(one, configs):
-            pass
+        with interrupts_shown():
+            for _ in registry.build("executor", executor).map(one, configs):
+                pass
     except KeyboardInterrupt:
         display.interrupted = True
     finally:

@@ -7,7 +7,8 @@ Anything that is not a :class:`PareBenchError` is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -83,3 +84,20 @@ def unknown_name(kind: str, name: str, names: Iterable[str], *, hint: str | None
     suggestion = f"; did you mean '{close}'?" if close else ""
     listing = ", ".join(known[:20]) + (f", ... ({len(known)} in all)" if len(known) > 20 else "")
     return UnknownNameError(f"unknown {kind} '{name}'{suggestion} known: {listing or 'none'}", hint=hint)
+
+
+@contextmanager
+def interrupts_shown() -> Iterator[None]:
+    """Turn an error that came up while a KeyboardInterrupt was handled back into the interrupt.
+
+    joblib, for one, raises UnboundLocalError when Ctrl-C comes while it starts its workers.
+    """
+    try:
+        yield
+    except Exception as error:
+        seen: BaseException | None = error
+        while seen is not None and not isinstance(seen, KeyboardInterrupt):
+            seen = seen.__cause__ or seen.__context__
+        if seen is None:
+            raise
+        raise KeyboardInterrupt from error

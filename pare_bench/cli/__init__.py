@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 from pare_bench.distributed import finish, is_main_process, launched_processes
-from pare_bench.errors import ExitCode, PareBenchError, UsageError
+from pare_bench.errors import ExitCode, PareBenchError, UsageError, interrupts_shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # One line for a warning, too: where in the code it arose is of no use to who reads it.
     warnings.showwarning = lambda message, *_, **__: output.note(f"warning: {message}")
     try:
-        result = app(args=list(sys.argv[1:] if argv is None else argv), prog_name="pare-bench", standalone_mode=False)
+        with interrupts_shown():
+            result = app(args=list(sys.argv[1:] if argv is None else argv), prog_name="pare-bench", standalone_mode=False)
     except PareBenchError as error:
         # A wrong call is wrong in every process; one of them saying so is enough.
         if is_main_process() or not isinstance(error, UsageError):
@@ -55,4 +56,9 @@ def _help_hint(context: object) -> str:
 
 def entry_point() -> None:
     """Console script: exit with the code of :func:`main`."""
-    sys.exit(main())
+    code = main()
+    if launched_processes() > 1:
+        from pare_bench.cli.leaving import leave
+
+        leave(code)
+    sys.exit(code)

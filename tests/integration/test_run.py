@@ -210,3 +210,24 @@ def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path):
     )
     assert finished.returncode == 0
     assert "served from the store" in finished.stderr
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_an_interrupt_behind_another_error_is_an_interrupt(pare_bench, tmp_path, monkeypatch, hidden):
+    """Joblib raises UnboundLocalError when Ctrl-C comes while it starts its workers."""
+
+    def interrupted(*_):
+        try:
+            raise KeyboardInterrupt if hidden else OSError
+        except (KeyboardInterrupt, OSError):
+            raise UnboundLocalError("parent_r")  # noqa: B904 - as joblib does
+
+    monkeypatch.setattr("pare_bench.runner.target_data", interrupted)
+    call = ("run", "--method", "constant", "--task", "ecg", "--preset", "smoke", "--out", str(tmp_path))
+    if hidden:
+        code, _, err = pare_bench(*call)
+        assert code == 130
+        assert "Traceback" not in err
+    else:
+        with pytest.raises(UnboundLocalError):
+            pare_bench(*call)

@@ -11,10 +11,11 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from pare_bench.cli.leaving import leave
 from pare_bench.config import Budget, Recipe
 from pare_bench.context import predict
 from pare_bench.contracts.task import Split
-from pare_bench.distributed import Processes
+from pare_bench.distributed import Processes, finish
 from pare_bench.parts import nominal_rows
 from pare_bench.progress import Silent
 from pare_bench.training import LoopServices, Objective, train
@@ -129,6 +130,10 @@ def main(folder: Path) -> None:
         "exchanged": exchanged(Processes.of(accelerator)),
     }
     (folder / f"{accelerator.process_index}.json").write_text(json.dumps(seen))
+    finish()
+    if accelerator.num_processes > 1:
+        # As the command line does.
+        leave(0)
 
 
 if __name__ == "__main__":
