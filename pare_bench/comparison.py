@@ -10,7 +10,7 @@ from typing import Literal
 
 from pare_bench import design, statistics
 from pare_bench.contrasts import ROPE, Pair, contrasts
-from pare_bench.errors import UsageError, nearest
+from pare_bench.errors import UsageError, check_tasks
 from pare_bench.leaderboard import unique
 from pare_bench.missing import Policy, choose_data, choose_division
 from pare_bench.optimism import Gap, optimism_gaps
@@ -112,22 +112,22 @@ def compare(
     dropped = tuple(task for task in covered if task not in data)
     others = [method for method in methods if method != reference]
     return Comparison(
-        division,
-        tuple(methods),
-        rows,
-        pairs,
-        ranks,
-        design.power_sentence(rows, len(methods), reference),
-        design.notes(division, rows, suite_tasks, dropped, rope),
-        _gaps(of_suite, division, methods, covered),
-        missing,
-        dropped,
-        rope,
-        reference,
-        contrasts(rows, [(method, reference) for method in others], rope=rope, posterior=stats == "all") if reference else (),
-        overall(rows, methods, ranks, pairs) if stats == "all" else None,
-        None if published is None else of_division(published, division, [row.task for row in rows]),
-        () if published is None else reproduction_cards(published, division, rows),
+        division=division,
+        methods=tuple(methods),
+        tasks=rows,
+        pairs=pairs,
+        mean_ranks=ranks,
+        sentence=design.power_sentence(rows, len(methods), reference),
+        notes=design.notes(division, rows, suite_tasks, dropped, rope),
+        optimism=_gaps(of_suite, division, methods, covered),
+        missing=missing,
+        dropped=dropped,
+        rope=rope,
+        reference=reference,
+        against=contrasts(rows, [(method, reference) for method in others], rope=rope, posterior=stats == "all") if reference else (),
+        overall=overall(rows, methods, ranks, pairs) if stats == "all" else None,
+        printed=None if published is None else of_division(published, division, [row.task for row in rows]),
+        cards=() if published is None else reproduction_cards(published, division, rows),
     )
 
 
@@ -140,13 +140,8 @@ def _gaps(records: Sequence[RunRecord], division: Division, methods: Sequence[st
 def _check_call(methods: Sequence[str], suite: str, tasks: Sequence[str], suite_tasks: Sequence[str], rope: float, reference: str | None) -> None:
     if len(methods) < 2 or len(set(methods)) < len(methods):
         raise UsageError(f"compare takes two or more different methods, got '{' '.join(methods)}'", hint="pare-bench compare pare orca")
-    for task in tasks if suite_tasks else ():
-        if task not in suite_tasks:
-            close = nearest(task, suite_tasks)
-            raise UsageError(
-                f"suite '{suite}' has no task '{task}'" + (f"; did you mean '{close}'?" if close else ""),
-                hint=f"its tasks: {', '.join(suite_tasks)}",
-            )
+    if suite_tasks:
+        check_tasks(tasks, suite, suite_tasks)
     if not 0 <= rope < 1:
         raise UsageError(f"the region of practical equivalence is a share from 0 to below 1, got '{rope}'", hint="--rope 0.01")
     if reference is not None and reference not in methods:

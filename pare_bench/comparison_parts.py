@@ -9,7 +9,7 @@ from pare_bench.comparison import Comparison
 from pare_bench.contrasts import ALPHA, DRAWS, Pair
 from pare_bench.overall import FACTORS, Overall, omnibus_sentence
 from pare_bench.printed_parts import printed_parts
-from pare_bench.table_parts import Sentence, Table, cell_text, ends, many, number
+from pare_bench.table_parts import Sentence, Table, cell_text, design_text, ends, many, number
 
 
 def parts(comparison: Comparison) -> Iterator[Table | Sentence]:
@@ -36,9 +36,7 @@ def _signed(value: float | None) -> str:
 
 
 def _design(comparison: Comparison) -> str:
-    counts = sorted({cell.n for row in comparison.tasks for cell in row.cells.values()})
-    seeds = many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    return f"{many(len(comparison.tasks), 'task')}, {seeds}; missing: {comparison.missing}"
+    return f"{design_text(comparison.tasks)}; missing: {comparison.missing}"
 
 
 def _scores(comparison: Comparison) -> Table:

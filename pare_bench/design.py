@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from pare_bench import statistics
 from pare_bench.contrasts import ALPHA
+from pare_bench.table_parts import many, many_between
 from pare_bench.task_rows import TaskRow
 from pare_bench.variants import Division
 
 
 def power_sentence(rows: Sequence[TaskRow], num_methods: int, reference: str | None = None) -> str:
     """Return what tests over these tasks, and intervals over these seeds, can show whatever the scores are."""
-    counts = sorted({cell.n for row in rows for cell in row.cells.values() if cell.n})
-    seeds = _many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    counts = [cell.n for row in rows for cell in row.cells.values() if cell.n]
+    design = f"{many(len(rows), 'task')} and {many_between(counts, 'seed')}"
     smallest, pairs = statistics.smallest_possible_p(len(rows)), statistics.holm_factor(num_methods)
-    text = f"with {_many(len(rows), 'task')} and {seeds} the smallest possible two-sided p of a signed-rank or sign test over tasks is {smallest:.2g}"
+    text = f"with {design} the smallest possible two-sided p of a signed-rank or sign test over tasks is {smallest:.2g}"
     if pairs > 1:
         text += f", {min(1.0, smallest * pairs):.2g} after Holm's correction for {pairs} pairs"
     if pairs > 1 and reference is not None:
@@ -25,17 +26,13 @@ def power_sentence(rows: Sequence[TaskRow], num_methods: int, reference: str | N
         text += ", so no scores whatever could reach 0.05"
     elif wins is not None:
         text += f": a sign test takes {wins} wins of {len(rows)} to reach 0.05"
-    if counts[0] < 2:
+    if min(counts) < 2:
         text += "; one seed gives no interval, so where a method has one, any difference may be seed noise and no method is called best"
-    if counts[-1] >= 2:
+    if max(counts) >= 2:
         beyond = sum(row.best is not None for row in rows)
-        text += f"; on {beyond} of {_many(len(rows), 'task')} one method leads by more than its 95% interval over seeds"
+        text += f"; on {beyond} of {many(len(rows), 'task')} one method leads by more than its 95% interval over seeds"
         text += ", the other leads may be seed noise" if beyond < len(rows) else ""
     return text
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def notes(division: Division, rows: Sequence[TaskRow], suite_tasks: Sequence[str], dropped: Sequence[str], rope: float) -> tuple[str, ...]:

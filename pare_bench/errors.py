@@ -7,7 +7,7 @@ Anything that is not a :class:`PareBenchError` is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 
@@ -84,6 +84,19 @@ def unknown_name(kind: str, name: str, names: Iterable[str], *, hint: str | None
     suggestion = f"; did you mean '{close}'?" if close else ""
     listing = ", ".join(known[:20]) + (f", ... ({len(known)} in all)" if len(known) > 20 else "")
     return UnknownNameError(f"unknown {kind} '{name}'{suggestion} known: {listing or 'none'}", hint=hint)
+
+
+def check_tasks(tasks: Iterable[str], suite: str, known: Sequence[str]) -> None:
+    """Check that all ``tasks`` are among those of a suite, ``known``.
+
+    Raises:
+        UsageError: one is not; the message has the nearest name.
+    """
+    for task in tasks:
+        if task not in known:
+            close = nearest(task, known)
+            suggestion = f"; did you mean '{close}'?" if close else ""
+            raise UsageError(f"suite '{suite}' has no task '{task}'{suggestion}", hint=f"its tasks: {', '.join(known)}")
 
 
 @contextmanager

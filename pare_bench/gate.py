@@ -10,7 +10,7 @@ from pare_bench import statistics
 from pare_bench.comparison import Comparison
 from pare_bench.contrasts import Pair
 from pare_bench.errors import UsageError, nearest
-from pare_bench.table_parts import many
+from pare_bench.table_parts import many, many_between
 
 _EXAMPLE = "--fail-if 'worse(p=0.05, effect=0.01)'"
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*")
@@ -94,14 +94,14 @@ def violations(condition: Condition, comparison: Comparison) -> list[str]:
 
 def passed_sentence(comparison: Comparison) -> str:
     """Return what was looked at where no method met the condition, and what that leaves open: a gate must not pass in silence."""
-    counts = sorted({cell.n for row in comparison.tasks for cell in row.cells.values() if cell.n})
-    seeds = many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    counts = [cell.n for row in comparison.tasks for cell in row.cells.values() if cell.n]
     seen = []
     for pair in _against(comparison):
         size = "" if pair.effect is None else f", mean gain {pair.effect:+.4f}"
         seen.append(f"{pair.first} against {pair.second} p = {pair.p_holm:.3g}{size}")
-    text = f"gate passed on {many(len(comparison.tasks), 'task')}, {seeds}: {'; '.join(seen)}. Not shown to be worse is not shown to be as good"
-    if counts[0] < 2:
+    design = f"{many(len(comparison.tasks), 'task')}, {many_between(counts, 'seed')}"
+    text = f"gate passed on {design}: {'; '.join(seen)}. Not shown to be worse is not shown to be as good"
+    if min(counts) < 2:
         text += "; with one seed a difference may be seed noise"
     if comparison.dropped:
         text += f"; tasks left out: {', '.join(comparison.dropped)}"

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from pare_bench.config import RunConfig, Tier, parse_overrides
 from pare_bench.contracts.task import SimulatedTask, Split, Splits, Task, TaskSize, Track
 from pare_bench.datasets.cache import generated_data
 from pare_bench.datasets.generate import simulate_chunk
-from pare_bench.datasets.official import data_root, official_data, state_of
+from pare_bench.datasets.official import data_root, official_data
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError, unknown_name
 from pare_bench.pictures.sample import Prediction, Sample
 from pare_bench.predictions import PredictionsFolder
 from pare_bench.presets import PRESETS
 from pare_bench.records import RunRecord
 from pare_bench.registry import Registry
+from pare_bench.resolution import auto_tier, default_size, no_such_tier, task_defaults
 from pare_bench.run_data import target_data
 from pare_bench.scoring import metrics_of
 
@@ -57,21 +58,17 @@ def chosen_data(registry: Registry, name: str, choice: Choice) -> ChosenData:
         raise unknown_name("preset", choice.preset, PRESETS, hint=f"pare-bench inspect {name} --preset cpu")
     if choice.track not in get_args(Track):
         raise UsageError(f"--track '{choice.track}' is not known", hint="use --track clean or --track paper")
-    tier = choice.tier
-    if tier == "auto":
-        present = state_of(data_root(), name, task_class.official_files) == "present"
-        tier = "official" if present else spec.offline_tier or "official"
+    tier = auto_tier(registry, name) if choice.tier == "auto" else choice.tier
     if tier not in (*spec.tiers, "official"):
-        raise UsageError(f"task '{name}' has no tier '{tier}', it has {' and '.join(spec.tiers)}", hint=f"--tier {spec.tiers[0]}, or --tier auto")
-    values: dict[str, Any] = dict(task_class.preset_params.get(choice.preset, {}))
-    values |= task_class.released_params if choice.track == "paper" else {}
+        raise no_such_tier(spec, tier)
+    values = task_defaults(task_class, choice.preset, choice.track)
     seed = 0
     for path, value in parse_overrides(choice.options):
         if path == ("data_seed",):
             seed = _whole(value)
         else:
             values[".".join(path[1:] if path[0] == "task" and len(path) > 1 else path)] = value
-    size = task_class.sizes.get(choice.preset, task_class.sizes["cpu"]) if tier == "generated" else None
+    size = default_size(task_class, choice.preset) if tier == "generated" else None
     return ChosenData(registry.build("task", name, values), cast(Tier, tier), choice.track, seed, size)
 
 

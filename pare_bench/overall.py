@@ -50,9 +50,10 @@ def overall(rows: Sequence[TaskRow], methods: Sequence[str], ranks: Mapping[str,
     many = len(methods) > 2
     critical, groups = statistics.nemenyi_groups(ranks, len(rows)) if many else (None, ())
     significant = {(pair.first, pair.second) for pair in pairs if pair.significant}
-    gains, ratios, resamples = _scaled(rows, methods)
+    digest = content_digest(rows)
+    gains, ratios, resamples = _scaled(rows, methods, digest)
     return Overall(
-        _rank_intervals(rows, order),
+        _rank_intervals(rows, order, digest),
         statistics.friedman([[row.ranks[method] for method in methods] for row in rows]) if many else None,
         critical,
         groups,
@@ -72,20 +73,19 @@ def omnibus_sentence(found: Overall, num_methods: int, design: str) -> str:
     return text + (": no scores whatever could differ by it." if found.nemenyi > num_methods - 1 else ".")
 
 
-def _rank_intervals(rows: Sequence[TaskRow], order: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _rank_intervals(rows: Sequence[TaskRow], order: Sequence[str], digest: str) -> dict[str, tuple[float, float]]:
     # A method that takes the last rank has no score, whatever its seeds have.
     scores = {
         method: [[] if math.isnan(cell.score) else list(cell.seeds.values()) for cell in (row.cells[method] for row in rows)]
         for method in sorted(order)
     }
-    found = statistics.rank_intervals(scores, [row.direction for row in rows], "compare", content_digest(rows), "mean ranks")
+    found = statistics.rank_intervals(scores, [row.direction for row in rows], "compare", digest, "mean ranks")
     return {method: found[method] for method in order if method in found}
 
 
-def _scaled(rows: Sequence[TaskRow], methods: Sequence[str]) -> tuple[dict[str, Gains], dict[str, list[float]], int]:
+def _scaled(rows: Sequence[TaskRow], methods: Sequence[str], digest: str) -> tuple[dict[str, Gains], dict[str, list[float]], int]:
     if any(row.span is None for row in rows):
         return {}, {}, 0
-    digest = content_digest(rows)
     found = {method: [_gains(row, method) for row in rows] for method in methods}
     gains = {
         method: Gains(

@@ -7,7 +7,7 @@ official data, the track that scores as the released code does, and the publishe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -97,6 +97,17 @@ def _printed(number: Mapping[str, Any], definitions: Mapping[str, str]) -> Print
 def of_division(numbers: Sequence[Printed], division: Division, tasks: Sequence[str]) -> tuple[Printed, ...]:
     """Return the printed numbers of these tasks, by task, then in the order of the file."""
     return tuple(number for task in tasks for number in numbers if number.suite == division.suite and number.task == task)
+
+
+def source_marks(numbers: Iterable[Printed]) -> dict[tuple[str, str], str]:
+    """Return a mark for each place (source, table) in which numbers were read, in the order of the numbers: ``[1]``, ``[2]``."""
+    places = dict.fromkeys((number.source, number.table) for number in numbers)
+    return {place: f"[{index}]" for index, place in enumerate(places, 1)}
+
+
+def definitions_of(numbers: Iterable[Printed]) -> list[tuple[str, str]]:
+    """Return the definitions that numbers follow, as sorted pairs (name, text)."""
+    return sorted({(number.definition, number.definition_text) for number in numbers})
 
 
 def reproduction_cards(numbers: Sequence[Printed], division: Division, rows: Sequence[TaskRow]) -> tuple[Card, ...]:

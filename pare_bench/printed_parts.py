@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pare_bench.comparison import Comparison
+from pare_bench.printed import definitions_of, source_marks
 from pare_bench.table_parts import Sentence, Table, cell_text, ends, number
 
 
@@ -15,7 +16,7 @@ def printed_parts(comparison: Comparison) -> Iterator[Table | Sentence]:
     if not shown:
         yield Sentence(f"There are no printed numbers of these tasks of suite {suite}.")
         return
-    places = {place: f"[{index}]" for index, place in enumerate(dict.fromkeys((each.source, each.table) for each in shown), 1)}
+    places = source_marks(shown)
     cells = {row.task: row.cells for row in comparison.tasks}
     rows = []
     for each in shown:
@@ -32,8 +33,7 @@ def printed_parts(comparison: Comparison) -> Iterator[Table | Sentence]:
         + f"; unverified numbers enter no verdict; missing: {comparison.missing}",
     )
     yield from (Sentence(f"{mark} {source}: {table}", "note") for (source, table), mark in places.items())
-    definitions = {each.definition: each.definition_text for each in shown}
-    yield from (Sentence(f"definition '{name}': {text}", "note") for name, text in sorted(definitions.items()))
+    yield from (Sentence(f"definition '{name}': {text}", "note") for name, text in definitions_of(shown))
     if comparison.cards:
         yield _cards(comparison)
 

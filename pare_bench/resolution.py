@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pare_bench.config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
-from pare_bench.errors import UsageError, nearest
+from pare_bench.errors import UsageError, check_tasks
 from pare_bench.presets import preset_values
 from pare_bench.registry import Registry
 from pare_bench.specs import TaskSpec
+
+if TYPE_CHECKING:
+    from pare_bench.contracts.task import Task, TaskSize
 
 #: Value of ``-o recipe=`` that gives every method the same optimiser, batch, epochs and proxy.
 SHARED = "shared"
@@ -40,13 +43,7 @@ def resolve(registry: Registry, request: Request) -> list[RunConfig]:
     """
     suite = registry.spec("suite", request.suite)
     registry.entry("method", request.method)
-    for task in request.tasks:
-        if task not in suite.tasks:
-            close = nearest(task, suite.tasks)
-            raise UsageError(
-                f"suite '{request.suite}' has no task '{task}'" + (f"; did you mean '{close}'?" if close else ""),
-                hint=f"its tasks: {', '.join(suite.tasks)}",
-            )
+    check_tasks(request.tasks, request.suite, suite.tasks)
     tasks = [task for task in suite.tasks if not request.tasks or task in request.tasks]
     overrides = parse_overrides(request.overrides)
     return [resolve_one(registry, request, task, seed, overrides) for seed in request.seeds for task in tasks]
@@ -64,15 +61,14 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     _check_tier(registry.spec("task", task), tier)
     values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
     task_class = registry.component("task", task)
-    values["task"] = {"name": task, "params": dict(task_class.preset_params.get(request.preset, {}))}
+    values["task"] = {"name": task, "params": task_defaults(task_class, request.preset, request.track)}
     method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {})}
     values["method"] = {"name": request.method, "params": method_params}
     if request.track == "paper":
-        values["task"]["params"] |= task_class.released_params
         # As if given by -o, but before it: what the released code does can still be overruled point by point.
         released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
         _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
-    values["size"] = dict(vars(task_class.sizes.get(request.preset, task_class.sizes["cpu"]))) if tier == "generated" else None
+    values["size"] = dict(vars(default_size(task_class, request.preset))) if tier == "generated" else None
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)
     for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}
@@ -91,16 +87,41 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
             name = values["source"]["name"]
             raise UsageError(f"source '{name}' is read from its published files and has no source_size", hint="-o source.max_samples=NUMBER")
     elif "source" in values:
-        source_sizes = registry.component("task", values["source"]["name"]).sizes
-        values["source_size"] = vars(source_sizes.get(request.preset, source_sizes["cpu"])) | values.get("source_size", {})
+        source_size = default_size(registry.component("task", values["source"]["name"]), request.preset)
+        values["source_size"] = vars(source_size) | values.get("source_size", {})
     return validated(values)
+
+
+def task_defaults(task_class: type[Task], preset: str, track: str) -> dict[str, Any]:
+    """Return the parameters that preset and track give a task, before ``-o``."""
+    return {**task_class.preset_params.get(preset, {}), **(task_class.released_params if track == "paper" else {})}
+
+
+def default_size(task_class: type[Task], preset: str) -> TaskSize:
+    """Return the size of a task's generated data that a preset gives."""
+    return task_class.sizes.get(preset, task_class.sizes["cpu"])
+
+
+def auto_tier(registry: Registry, task: str) -> str:
+    """Return the tier that ``auto`` takes: official where the published files are, else the one that needs none.
+
+    A task that has published files alone is asked for them: what is missing and where it can be had is said when they are read.
+    """
+    from pare_bench.datasets.official import data_root, state_of
+
+    present = state_of(data_root(), task, registry.component("task", task).official_files) == "present"
+    return "official" if present else registry.spec("task", task).offline_tier or "official"
+
+
+def no_such_tier(task: TaskSpec, tier: str) -> UsageError:
+    """Return the error for a tier that a task does not have."""
+    return UsageError(f"task '{task.name}' has no tier '{tier}', it has {' and '.join(task.tiers)}", hint=f"--tier {task.tiers[0]}, or --tier auto")
 
 
 def _check_tier(task: TaskSpec, tier: str) -> None:
     # A task without a reader of official files says so itself, with the folder it looked into; what is no tier at all is refused by its field.
     if tier in get_args(Tier) and tier not in (*task.tiers, "official"):
-        has = " and ".join(task.tiers)
-        raise UsageError(f"task '{task.name}' has no tier '{tier}', it has {has}", hint=f"--tier {task.tiers[0]}, or --tier auto")
+        raise no_such_tier(task, tier)
 
 
 def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:

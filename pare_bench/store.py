@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from glob import escape
 from pathlib import Path
 
 from pare_bench.config import RunConfig
@@ -122,10 +123,14 @@ class Store:
             raise EnvironmentFault(f"cannot move the damaged '{path}' away: {error.strerror or error}", hint=f"rm '{path}'") from error
         return target
 
+    def paths(self, suite: str = "*", task: str = "*", method: str = "*", run: str = "*") -> list[Path]:
+        """Return the record files, sorted, whose names match; ``*`` and the like in a name are wildcards."""
+        return sorted(self.records_folder.glob(f"{suite}/{task}/{method}/{run}.json"))
+
     def of_method(self, suite: str, task: str, method: str) -> list[RunRecord]:
         """Return the readable records of a method on a task, in the order of their paths."""
         found = []
-        for path in sorted((self.records_folder / suite / task / method).glob("*.json")):
+        for path in self.paths(escape(suite), escape(task), escape(method)):
             try:
                 found.append(read_record(path))
             except IntegrityError:
@@ -146,7 +151,7 @@ class Store:
         if Path(run).is_file():
             return Path(run)
         plain = len(run) >= 4 and set(run) <= set("0123456789abcdef")
-        found = sorted(self.records_folder.glob(f"*/*/*/{run}*.json")) if plain else []
+        found = self.paths(run=f"{run}*") if plain else []
         if len(found) == 1:
             return found[0]
         if not found:
@@ -167,7 +172,7 @@ class Store:
         Raises:
             IntegrityError: a file is not a record.
         """
-        for path in sorted(self.records_folder.glob("*/*/*/*.json")):
+        for path in self.paths():
             yield read_record(path)
 
 
@@ -187,7 +192,7 @@ class RecordCache:
             IntegrityError: a file is not a record, and nobody wants to be told.
         """
         known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
-        for path in sorted(self._store.records_folder.glob("*/*/*/*.json")):
+        for path in self._store.paths():
             try:
                 status = path.stat()
             except FileNotFoundError:  # moved away by another process

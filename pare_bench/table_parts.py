@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pare_bench.task_rows import Cell
+from pare_bench.task_rows import Cell, TaskRow
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ def number(value: float | None) -> str:
 def many(count: int, noun: str) -> str:
     """Return a number of things in words."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def many_between(counts: Collection[int], noun: str) -> str:
+    """Return counts that may differ in words: ``3 seeds``, or ``1 to 3 seeds``."""
+    least, most = min(counts), max(counts)
+    return many(least, noun) if least == most else f"{least} to {most} {noun}s"
+
+
+def design_text(rows: Sequence[TaskRow]) -> str:
+    """Return how many tasks and seeds there are; a method without a score on a task has no seeds there."""
+    return f"{many(len(rows), 'task')}, {many_between([cell.n for row in rows for cell in row.cells.values()], 'seed')}"
 
 
 def ends(interval: tuple[float, float] | None) -> str:

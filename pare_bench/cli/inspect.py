@@ -99,12 +99,12 @@ def _newest(registry: Registry, out: Path, task: str, method: str, wanted: Seque
 
     registry.entry("method", method)
     found = []
-    for path in sorted((out / "records").glob(f"*/{task}/{method}/*.json")):
+    for path in Store(out).paths(task=task, method=method):
         record = read_record(path)
         division = (record.task.tier, record.track, record.preset)
         kept = record.predictions is not None and record.predictions.kept != "no"
         if record.status == "ok" and kept and all(want in (None, own) for want, own in zip(wanted, division, strict=True)):
-            found.append((record.finished, record.run_id, Store(out).locate(str(path))))
+            found.append((record.finished, record.run_id, path))
     if not found:
         options = "".join(f" --{name} {want}" for name, want in zip(("tier", "track", "preset"), wanted, strict=True) if want is not None)
         suite = next((name for name in registry.names("suite") if task in registry.spec("suite", name).tasks), "SUITE")

@@ -124,15 +124,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
     """Return the tier that ``auto`` takes for each task, and say so in one line."""
     from pare_bench.config import Tier
-    from pare_bench.datasets.official import data_root, state_of
+    from pare_bench.datasets.official import data_root
+    from pare_bench.resolution import auto_tier
 
-    root = data_root()
-    official = [name for name in tasks if state_of(root, name, registry.component("task", name).official_files) == "present"]
-    # A task that has published files alone is asked for them: what is missing and where it can be had is said when they are read.
-    tiers = {name: "official" if name in official else registry.spec("task", name).offline_tier or "official" for name in tasks}
+    tiers = {name: auto_tier(registry, name) for name in tasks}
     kinds = sorted(set(tiers.values()), key=get_args(Tier).index, reverse=True)
     if len(kinds) == 1 and kinds != ["official"]:
-        output.note(f"tier auto: no official files in '{root}', so the data are {kinds[0]}")
+        output.note(f"tier auto: no official files in '{data_root()}', so the data are {kinds[0]}")
     else:
         output.note("tier auto: " + "; ".join(f"{kind} data for {', '.join(name for name in tasks if tiers[name] == kind)}" for kind in kinds))
     return tiers

@@ -64,14 +64,14 @@ class Sample:
         """What the run says, on the scale of the target: probabilities of classes, labels and masks, values of fields, symmetric distances."""
         if self.prediction is None:
             return None
+        from scipy.special import expit, softmax
+
         outputs = np.asarray(self.prediction.outputs, np.float64)
         match self.target:
             case Classes():
-                exponentials = np.exp(outputs - outputs.max())
-                return np.asarray(exponentials / exponentials.sum())
+                return np.asarray(softmax(outputs))
             case Labels() | Field(values="mask"):
-                # Of large logits of either sign neither exponential overflows.
-                return np.asarray(np.exp(-np.logaddexp(0, -outputs)))
+                return np.asarray(expit(outputs))
             case PairMap():
                 return (outputs + outputs.T) / 2
         return outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pare_bench.printed import Card, Printed, of_division, reproduction_cards
+from pare_bench.printed import Card, Printed, definitions_of, of_division, reproduction_cards, source_marks
 from pare_bench.report.content import Section
 
 
@@ -31,7 +31,7 @@ def beside(section: Section, numbers: Sequence[Printed]) -> dict[str, Beside]:
 
 def _beside(section: Section, task: str, numbers: Sequence[Printed], cards: Sequence[Card]) -> Beside:
     own = of_division(numbers, section.division, [task])
-    places = {place: f"[{index}]" for index, place in enumerate(dict.fromkeys((each.source, each.table) for each in own), 1)}
+    places = source_marks(own)
     tier = section.division.tier
     says = "Printed numbers, on the official data and in the unit of our metric. They are not ranked, and unverified ones enter no verdict."
     if tier != "official":
@@ -40,6 +40,6 @@ def _beside(section: Section, task: str, numbers: Sequence[Printed], cards: Sequ
         says,
         [(each, places[each.source, each.table]) for each in own],
         [(mark, f"{source}: {table}") for (source, table), mark in places.items()],
-        sorted({each.definition: each.definition_text for each in own}.items()),
+        definitions_of(own),
         cards,
     )

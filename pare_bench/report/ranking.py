@@ -10,8 +10,7 @@ from pare_bench import design, statistics
 from pare_bench.contrasts import ALPHA, Pair, contrasts
 from pare_bench.overall import Overall, omnibus_sentence, overall
 from pare_bench.report.content import Section
-from pare_bench.table_parts import many
-from pare_bench.task_rows import TaskRow
+from pare_bench.table_parts import design_text
 
 #: Pairs are shown one by one up to this many of them; ``compare`` shows any.
 MOST_PAIRS = 66
@@ -67,7 +66,7 @@ def overview(section: Section) -> Overview:
     ranks = {row.label: row.mean_rank for row in section.ranked if row.mean_rank is not None}
     pairs = contrasts(rows, list(combinations(labels, 2)))
     found = overall(rows, labels, ranks, pairs)
-    words = _design(rows)
+    words = design_text(rows)
     sentence = design.power_sentence(rows, len(labels))
     notes = [POLICY, sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
     largest = f"{statistics.LARGEST_FACTOR:g}"
@@ -82,11 +81,6 @@ def overview(section: Section) -> Overview:
         _standings(found, labels),
         pairs if len(pairs) <= MOST_PAIRS else (),
     )
-
-
-def _design(rows: Sequence[TaskRow]) -> str:
-    counts = sorted({cell.n for row in rows for cell in row.cells.values()})
-    return f"{many(len(rows), 'task')}, " + (many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds")
 
 
 def _critical(found: Overall, ranks: Mapping[str, float], words: str) -> Critical | None:

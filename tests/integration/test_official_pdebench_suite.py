@@ -7,7 +7,6 @@ import json
 
 import pdebench_files as written
 import pytest
-from transformers import RobertaConfig, SwinConfig
 
 from pare_bench.registry import Registry
 
@@ -24,15 +23,6 @@ def files(tmp_path_factory):
     for name in ("cifar10", "pascal_voc", "conll2003_features"):
         importlib.import_module(f"official_files.{name}").write(root)
     return root
-
-
-@pytest.fixture(scope="module")
-def shallow(tmp_path_factory):
-    """Folders with configurations of the published families at one layer a stage."""
-    folder = tmp_path_factory.mktemp("architectures")
-    SwinConfig(embed_dim=96, depths=[1, 1, 1, 1]).save_pretrained(folder / "swin")
-    RobertaConfig(num_hidden_layers=1, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5).save_pretrained(folder / "roberta")
-    return folder
 
 
 @pytest.mark.slow

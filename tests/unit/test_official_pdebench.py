@@ -79,32 +79,22 @@ def test_lines(root, task, points, stride, train_frame, test_frame, end, scale, 
         assert_rows(split, len(rows), example)
 
 
-def test_one_group_for_each_sample(root):
-    with h5py.File(written.place(root, "diffusion_sorption")) as file:
-        values = np.array([file[f"{index:04d}"]["data"][:, :, 0] for index in range(20)])
+# The cells kept a side, and scale and offset of the clean input. The paper track tests on the frame before the last.
+GROUPS = [("diffusion_sorption", 64, 0.06, 0.1), ("shallow_water", 32, 0.25, 1.0)]
+
+
+@pytest.mark.parametrize(("task", "points", "scale", "offset"), GROUPS)
+def test_one_group_for_each_sample(root, task, points, scale, offset):
+    with h5py.File(written.place(root, task)) as file:
+        values = np.array([file[f"{index:04d}"]["data"][..., 0] for index in range(20)])
     for track, frames in (("clean", (100, 100)), ("paper", (100, 99))):
-        splits = read(root, "diffusion_sorption", track, points=64)
+        splits = read(root, task, track, points=points)
         for split, rows in parts(splits, LAST[track]):
             frame = frames[split is splits.test]
 
             def example(index, rows=rows, frame=frame, track=track):
                 start = values[rows[index], 0]
-                return ((start - 0.1) / 0.06 if track == "clean" else start)[None], values[rows[index], frame]
-
-            assert_rows(split, len(rows), example)
-
-
-def test_water_has_the_last_frame_and_the_paper_track_tests_on_the_one_before(root):
-    with h5py.File(written.place(root, "shallow_water")) as file:
-        values = np.array([file[f"{index:04d}"]["data"][:, :, :, 0] for index in range(20)])
-    for track, frames in (("clean", (100, 100)), ("paper", (100, 99))):
-        splits = read(root, "shallow_water", track, points=32)
-        for split, rows in parts(splits, LAST[track]):
-            frame = frames[split is splits.test]
-
-            def example(index, rows=rows, frame=frame, track=track):
-                start = values[rows[index], 0]
-                return ((start - 1) / 0.25 if track == "clean" else start)[None], values[rows[index], frame]
+                return ((start - offset) / scale if track == "clean" else start)[None], values[rows[index], frame]
 
             assert_rows(split, len(rows), example)
 
