@@ -1,7 +1,7 @@
-"""Write docs/results.md from records: ``python docs/make_results.py [suite=FOLDER] [openml=FOLDER] [pdebench=FOLDER] [benefit=FOLDER]``.
+"""Write docs/results.md from records: ``python docs/make_results.py [SECTION=FOLDER]...``.
 
-``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``benefit`` those at 200 training examples; sections
-without a folder stay as they are. The page says how all are made.
+Of the sections ``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``optimism`` those of nas360 in both
+tracks, ``benefit`` those at 200 training examples; sections without a folder stay as they are. The page says how all are made.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
     if partial:
         sections.append(f"Not compared, because tasks have no score: {', '.join(partial)}.")
     return "\n\n".join([*sections, "What the suite cost, one thread of a busy machine:", _costs(records, present)])
+
+
+def optimism_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
+    """Return how much better the protocol of track ``paper`` makes the methods look that have been run in both tracks."""
+    records = [record for record in records if record.suite == suite and record.preset == "cpu"]
+    both = {record.method.name for record in records if record.track == "paper" and record.status == "ok"}
+    comparison = compare(records, [method for method in methods if method in both and method != "constant"], suite, suite_tasks=tasks)
+    return markdown([part for part in parts(comparison) if isinstance(part, Table) and part.columns[-1] == "optimism gap"])
 
 
 def _costs(records: list[RunRecord], methods: list[str]) -> str:
@@ -112,25 +120,29 @@ def _gain(pretrained: list[float], control: list[float]) -> str:
     return f"{gain:+.3f} / {error:.3f} = {gain / error:+.1f}" if error else f"{gain:+.3f}"
 
 
-def main(folders: dict[str, Path]) -> None:
-    """Fill the page's marked places for which there are records."""
+def with_sections(text: str, folders: dict[str, Path]) -> str:
+    """Return the page ``text`` with the marked places filled for which there are records."""
     registry = Registry.from_environment()
     methods = registry.names("method")
-    text = PAGE.read_text("utf-8")
     for name, folder in folders.items():
         records = list(Store(folder).records())
-        suite = {"suite": "nas360"}.get(name, name)
-        section = benefit_section(records) if name == "benefit" else suite_section(records, suite, methods, registry.spec("suite", suite).tasks)
+        if name == "benefit":
+            section = benefit_section(records)
+        else:
+            suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
+            write = optimism_section if name == "optimism" else suite_section
+            section = write(records, suite, methods, registry.spec("suite", suite).tasks)
         before, start, rest = text.partition(f"<!-- {name} -->")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not start or not end:
-            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, openml, pdebench, benefit")
+            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, optimism, openml, pdebench, benefit")
         text = f"{before}{start}\n\n{section}\n\n{end}{after}"
-    PAGE.write_text(text, "utf-8")
+    return text
 
 
 if __name__ == "__main__":
     try:
-        main({name: Path(folder) for name, _, folder in (argument.partition("=") for argument in sys.argv[1:])})
+        asked = {name: Path(folder) for name, _, folder in (argument.partition("=") for argument in sys.argv[1:])}
+        PAGE.write_text(with_sections(PAGE.read_text("utf-8"), asked), "utf-8")
     except PareBenchError as error:
         sys.exit(f"{error}\n{__doc__}")
