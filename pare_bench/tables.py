@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "as_table", "markdown"]
 
 _SIGN = re.compile(r"(?:^|(?<= ))-(?=\d)")
+# A float with more rows than this runs off a page (11 pt, long caption); longtable breaks.
+_PAGE = 35
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -68,17 +70,26 @@ def markdown(shown: Iterable[Table | Sentence]) -> str:
 
 
 def as_latex(comparison: Comparison) -> str:
-    """Return the comparison as LaTeX for the package booktabs: a table environment each, sentences as text between them."""
+    """Return the comparison as LaTeX: tables (package booktabs; those longer than a page need longtable), and between them sentences as text."""
     blocks = []
     for part in parts(comparison):
         if isinstance(part, Sentence):
             blocks.append(_escape(f"Note: {part.text}." if part.kind == "note" else part.text))
-            continue
-        lines = [r"\begin{table}", r"\centering", f"\\caption{{{_escape('. '.join(filter(None, (part.title, part.legend))))}}}"]
-        lines += [f"\\begin{{tabular}}{{{''.join('l' if name in part.left else 'r' for name in part.columns)}}}", r"\toprule"]
-        lines += [_line(part.columns), r"\midrule", *map(_line, part.rows), r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-        blocks.append("\n".join(lines))
+        else:
+            blocks.append("\n".join(_latex(part)))
     return "\n\n".join(blocks) + "\n"
+
+
+def _latex(part: Table) -> list[str]:
+    caption = f"\\caption{{{_escape('. '.join(filter(None, (part.title, part.legend))))}}}"
+    columns = "".join("l" if name in part.left else "r" for name in part.columns)
+    head = [r"\toprule", _line(part.columns), r"\midrule"]
+    body = [*map(_line, part.rows), r"\bottomrule"]
+    if len(part.rows) > _PAGE:
+        heads = [caption + r" \\", *head, r"\endfirsthead", *head, r"\endhead"]
+        return [f"\\begin{{longtable}}{{{columns}}}", *heads, *body, r"\end{longtable}"]
+    tabular = [f"\\begin{{tabular}}{{{columns}}}", *head, *body, r"\end{tabular}"]
+    return [r"\begin{table}", r"\centering", caption, *tabular, r"\end{table}"]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -282,6 +282,21 @@ def test_latex_is_complete_and_escaped():
             assert line.count("{") == line.count("}")
 
 
+def test_equal_scores_have_no_negative_gain():
+    text = as_markdown(of({"a": {"ecg": [0.1, 0.2]}, "b": {"ecg": [0.1, 0.2]}}))
+    assert "+0.00 |" in text
+    assert "-0.00" not in text
+
+
+def test_a_table_longer_than_a_page_breaks_in_latex():
+    places = [(method, f"task{task}", seed) for method in "abcd" for task in range(12) for seed in range(3)]
+    records = [make_record(method, task, 0.1 + 0.01 * seed, seed=seed) for method, task, seed in places]
+    text = as_latex(compare(records, list("abcd"), "nas360", stats="all"))
+    assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == text.count(r"\endhead") == 1  # 6 pairs of 12 tasks
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 4
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4
+
+
 def test_differences_are_those_with_the_reference_where_there_is_one():
     from pare_bench.comparison_parts import parts
     from pare_bench.table_parts import Table
