@@ -13,12 +13,13 @@ from pare_bench.variants import Division
 
 @dataclass(frozen=True)
 class Score:
-    """The runs of a method on a task that count; ``runs`` has one for each seed."""
+    """The runs of a method on a task that count; ``runs`` has one for each seed, ``persistence`` is the second floor of fields that evolve."""
 
     task: str
     metric: str
     direction: str
     floor: float | None
+    persistence: float | None
     mean: float
     spread: float | None
     runs: tuple[RunRecord, ...]
@@ -49,7 +50,8 @@ def method_scores(records: Iterable[RunRecord]) -> Iterator[MethodScores]:
             for task, result in method["tasks"].items():
                 about = document["tasks"][task]
                 runs = tuple(known[run["run_id"]] for run in result["seeds"].values())
-                scores.append(Score(task, about["metric"], about["direction"], about["floor"], result["mean"], result["spread"], runs))
+                told = {field: about[field] for field in ("metric", "direction", "floor", "persistence")}
+                scores.append(Score(task=task, **told, mean=result["mean"], spread=result["spread"], runs=runs))
             if scores:
                 yield MethodScores(division, label, method["status"] == "complete", tuple(scores))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
+import yaml
 from factories import make_grid, make_record
 
 from pare_bench.cli import main
 from pare_bench.comparison import compare
 from pare_bench.comparison_json import as_json
+from pare_bench.exports import every_eval_ever, hub
 from pare_bench.exports.table import as_csv as runs_csv
 from pare_bench.leaderboard import build
 from pare_bench.report.content import sections
@@ -58,6 +61,15 @@ def test_leaderboard_content_and_export():
     (section,) = sections(records(), {}, max_runs=10)
     assert {task.name: task.persistence for task in section.tasks} == {"burgers": 1.5, "darcy_2d": None}
     assert {row["persistence"] for row in csv.DictReader(io.StringIO(runs_csv(records()))) if row["task"] == "burgers"} == {"1.5"}
+
+
+def test_exports_of_means():
+    (document,) = (json.loads(text) for name, text in every_eval_ever.files(records(), "someone").items() if name.endswith("pare.json"))
+    details = {each["evaluation_name"]: each["score_details"]["details"] for each in document["evaluation_results"]}
+    assert (details["pdebench/burgers"]["persistence"], details["pdebench/burgers"]["floor"]) == ("1.5", "0.9")
+    assert "persistence" not in details["pdebench/darcy_2d"]
+    entries = yaml.safe_load(hub.files(records(), "someone/{suite}")["pare/.eval_results/pdebench-generated-clean-cpu.yaml"])
+    assert [", floor 0.9, persistence 1.5;" in entry["notes"] for entry in entries] == [True, False]
 
 
 def test_leaderboard_show_has_rows_of_the_floors(tmp_path, capsys):
