@@ -23,8 +23,8 @@ from pare_bench.report.runs import RunGroup
 from pare_bench.table_parts import ends
 from pare_bench.version import __version__
 
-#: Runs that are shown one by one unless told otherwise: about 5 MB of page.
-MAX_RUNS = 1000
+#: Runs that are shown one by one unless told otherwise: about 9 MB of page.
+MAX_RUNS = 1500
 
 Drawn = list[tuple[str, str]]
 
