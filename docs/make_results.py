@@ -1,7 +1,8 @@
 """Write docs/results.md from records: ``python docs/make_results.py [SECTION=FOLDER]...``.
 
-Of the sections ``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``optimism`` those of nas360 in both
-tracks, ``benefit`` those at 200 training examples; sections without a folder stay as they are. The page says how all are made.
+Of the sections ``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``controls`` those of all three,
+``optimism`` those of nas360 in both tracks, ``benefit`` those at 200 training examples; sections without a folder stay as they are. The page says
+how all are made.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from pare_bench.table_parts import Table
 from pare_bench.tables import markdown
 
 PAGE = Path(__file__).parent / "results.md"
+SUITES = ("nas360", "pdebench", "openml")
+CONTROLS = ("full_finetune", "from_scratch", "frozen_random", "linear_probe")
 BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ecg", "satellite", "deepsea")
 
 
@@ -47,6 +50,17 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
     if partial:
         sections.append(f"Not compared, because tasks have no score: {', '.join(partial)}.")
     return "\n\n".join([*sections, "What the suite cost, one thread of a busy machine:", _costs(records, present)])
+
+
+def controls_section(records: list[RunRecord]) -> str:
+    """Return the controls against naive fine-tuning on each suite, as ``pare-bench compare --reference full_finetune`` has them."""
+    used = [record for record in records if record.track == "clean" and record.preset == "cpu"]
+    rows = [
+        (suite, pair.first, *map(str, pair.result), f"{pair.p:.3g}", f"{pair.p_holm:.3g}", pair.verdict)
+        for suite in SUITES
+        for pair in compare(used, CONTROLS, suite, reference="full_finetune").against
+    ]
+    return markdown_table(("suite", "against full_finetune", "wins", "ties", "losses", "p", "p (Holm)", "verdict"), rows)
 
 
 def optimism_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
@@ -126,8 +140,8 @@ def with_sections(text: str, folders: dict[str, Path]) -> str:
     methods = registry.names("method")
     for name, folder in folders.items():
         records = list(Store(folder).records())
-        if name == "benefit":
-            section = benefit_section(records)
+        if name in ("benefit", "controls"):
+            section = {"benefit": benefit_section, "controls": controls_section}[name](records)
         else:
             suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
             write = optimism_section if name == "optimism" else suite_section
@@ -135,7 +149,7 @@ def with_sections(text: str, folders: dict[str, Path]) -> str:
         before, start, rest = text.partition(f"<!-- {name} -->")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not start or not end:
-            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, optimism, openml, pdebench, benefit")
+            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, pdebench, openml, controls, optimism, benefit")
         text = f"{before}{start}\n\n{section}\n\n{end}{after}"
     return text
 
