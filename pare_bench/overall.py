@@ -50,10 +50,9 @@ def overall(rows: Sequence[TaskRow], methods: Sequence[str], ranks: Mapping[str,
     many = len(methods) > 2
     critical, groups = statistics.nemenyi_groups(ranks, len(rows)) if many else (None, ())
     significant = {(pair.first, pair.second) for pair in pairs if pair.significant}
-    digest = content_digest(rows)
-    gains, ratios, resamples = _scaled(rows, methods, digest)
+    gains, ratios, resamples = _scaled(rows, methods, content_digest(rows))
     return Overall(
-        _rank_intervals(rows, order, digest),
+        rank_intervals(rows, order),
         statistics.friedman([[row.ranks[method] for method in methods] for row in rows]) if many else None,
         critical,
         groups,
@@ -73,14 +72,15 @@ def omnibus_sentence(found: Overall, num_methods: int, design: str) -> str:
     return text + (": no scores whatever could differ by it." if found.nemenyi > num_methods - 1 else ".")
 
 
-def _rank_intervals(rows: Sequence[TaskRow], order: Sequence[str], digest: str) -> dict[str, tuple[float, float]]:
+def rank_intervals(rows: Sequence[TaskRow], methods: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return 95% bootstrap intervals of the mean ranks of ``methods`` over tasks and seeds, empty for a single run of each method."""
     # A method that takes the last rank has no score, whatever its seeds have.
     scores = {
         method: [[] if math.isnan(cell.score) else list(cell.seeds.values()) for cell in (row.cells[method] for row in rows)]
-        for method in sorted(order)
+        for method in sorted(methods)
     }
-    found = statistics.rank_intervals(scores, [row.direction for row in rows], "compare", digest, "mean ranks")
-    return {method: found[method] for method in order if method in found}
+    found = statistics.rank_intervals(scores, [row.direction for row in rows], "compare", content_digest(rows), "mean ranks")
+    return {method: found[method] for method in methods if method in found}
 
 
 def _scaled(rows: Sequence[TaskRow], methods: Sequence[str], digest: str) -> tuple[dict[str, Gains], dict[str, list[float]], int]:

@@ -8,9 +8,10 @@ from itertools import combinations
 
 from pare_bench import design, statistics
 from pare_bench.contrasts import ALPHA, Pair, contrasts
-from pare_bench.overall import Overall, omnibus_sentence, overall
+from pare_bench.overall import Overall, omnibus_sentence, overall, rank_intervals
 from pare_bench.report.content import Section
 from pare_bench.table_parts import design_text
+from pare_bench.task_rows import TaskRow
 
 #: Pairs are shown one by one up to this many of them; ``compare`` shows any.
 MOST_PAIRS = 66
@@ -58,20 +59,30 @@ class Overview:
 
 
 def overview(section: Section) -> Overview:
-    """Return what the statistics say about the ranked methods of a division."""
-    labels = [row.label for row in section.ranked]
-    if len(labels) < 2:
+    """Return what the statistics say about the ranked methods of a division.
+
+    A method that is the floor itself has a rank and enters no test: that everything beats the floor says nothing of the others, but would make
+    Friedman's p small and every correction of the others larger.
+    """
+    ranked = [row.label for row in section.ranked]
+    if len(ranked) < 2:
         return Overview(notes=[POLICY] if section.partial else ())
+    rows = section.task_rows(ranked)
+    intervals = rank_intervals(rows, ranked)
+    floors = [label for label in ranked if _is_the_floor(label, rows)]
+    if floors and len(ranked) - len(floors) < 2:
+        floors = []
+    labels = [label for label in ranked if label not in floors]
     rows = section.task_rows(labels)
-    ranks = {row.label: row.mean_rank for row in section.ranked if row.mean_rank is not None}
+    ranks = {label: statistics.mean([row.ranks[label] for row in rows]) for label in labels}
     pairs = contrasts(rows, list(combinations(labels, 2)))
     found = overall(rows, labels, ranks, pairs)
     words = design_text(rows)
     sentence = design.power_sentence(rows, len(labels))
-    notes = [POLICY, sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
+    notes = [POLICY, *_left_out(floors), sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
     largest = f"{statistics.LARGEST_FACTOR:g}"
     return Overview(
-        found.rank_intervals,
+        intervals,
         _critical(found, ranks, words),
         {label: statistics.profile_steps(found.ratios[label]) for label in labels} if found.ratios else {},
         "distance to perfect / the least one (log)",
@@ -81,6 +92,14 @@ def overview(section: Section) -> Overview:
         _standings(found, labels),
         pairs if len(pairs) <= MOST_PAIRS else (),
     )
+
+
+def _is_the_floor(label: str, rows: Sequence[TaskRow]) -> bool:
+    return all(row.floor is not None and set(row.cells[label].seeds.values()) == {row.floor} for row in rows)
+
+
+def _left_out(floors: Sequence[str]) -> list[str]:
+    return [f"In the ranking, but in no test, group or profile: {', '.join(floors)}, which is the floor itself."] if floors else []
 
 
 def _critical(found: Overall, ranks: Mapping[str, float], words: str) -> Critical | None:

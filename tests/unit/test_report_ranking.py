@@ -85,6 +85,24 @@ def test_who_has_no_score_or_a_failed_run_enters_no_statistic():
     assert "naive" not in seen.intervals
 
 
+def test_the_floor_itself_is_ranked_and_enters_no_test():
+    alone = make_grid(scores(), floor=0.9)
+    floor = make_grid({"constant": {task: [0.9] * 3 for task in TASKS}}, floor=0.9)
+    section = section_of([*alone, *floor])
+    seen, without = overview(section), overview(section_of(alone))
+    assert section.ranked[-1].label == "constant"
+    assert set(seen.intervals) == {*NAMES, "constant"}
+    assert (seen.standings, seen.critical, seen.profiles) == (without.standings, without.critical, without.profiles)
+    assert [(pair.first, pair.second, pair.p_holm) for pair in seen.pairs] == [(pair.first, pair.second, pair.p_holm) for pair in without.pairs]
+    assert set(seen.notes) - set(without.notes) == {"In the ranking, but in no test, group or profile: constant, which is the floor itself."}
+
+
+def test_a_method_that_equals_the_floor_on_all_tasks_but_one_is_no_floor():
+    almost = {task: [0.9] * 3 for task in TASKS[1:]} | {TASKS[0]: [0.9, 0.9, 0.89]}
+    seen = overview(section_of([*make_grid(scores(), floor=0.9), *make_grid({"naive": almost}, floor=0.9)]))
+    assert "naive" in {standing.label for standing in seen.standings}
+
+
 @pytest.mark.parametrize(
     ("names", "values", "fields"),
     [
