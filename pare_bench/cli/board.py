@@ -12,6 +12,7 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.errors import DataMissingError, ExitCode
+from pare_bench.report import MAX_RUNS
 
 if TYPE_CHECKING:
     from pare_bench.records import RunRecord
@@ -153,7 +154,7 @@ def site_command(
     out: Out = Path("leaderboard"),
     to: Annotated[Path | None, typer.Option("--to", help="The HTML file; default: OUT/site/index.html.")] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "pare-bench leaderboard",
-    max_runs: Annotated[int, typer.Option(min=0, help="Runs that are shown one by one; those that count come first.")] = 1000,
+    max_runs: Annotated[int, typer.Option(min=0, help="Runs that are shown one by one; those that count come first.")] = MAX_RUNS,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Embed pictures of examples of each task.")] = True,
     published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside the scores.")] = True,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,

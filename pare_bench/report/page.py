@@ -13,7 +13,7 @@ from pare_bench.contrasts import ROPE
 from pare_bench.errors import EnvironmentFault
 from pare_bench.printed import Printed
 from pare_bench.records import ComponentRecord, EnvironmentRecord, RunRecord
-from pare_bench.report import charts
+from pare_bench.report import MAX_RUNS, charts
 from pare_bench.report.beside import beside
 from pare_bench.report.content import Row, Section, sections
 from pare_bench.report.drawing import svg
@@ -22,9 +22,6 @@ from pare_bench.report.ranking import Overview, overview, pareto_front
 from pare_bench.report.runs import RunGroup
 from pare_bench.table_parts import ends
 from pare_bench.version import __version__
-
-#: Runs that are shown one by one unless told otherwise: about 9 MB of page.
-MAX_RUNS = 1500
 
 Drawn = list[tuple[str, str]]
 
