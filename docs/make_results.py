@@ -54,20 +54,18 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
 
 def controls_section(records: list[RunRecord]) -> str:
     """Return the controls against naive fine-tuning on each suite, as ``pare-bench compare --reference full_finetune`` has them."""
-    used = [record for record in records if record.track == "clean" and record.preset == "cpu"]
     rows = [
         (suite, pair.first, *map(str, pair.result), f"{pair.p:.3g}", f"{pair.p_holm:.3g}", pair.verdict)
         for suite in SUITES
-        for pair in compare(used, CONTROLS, suite, reference="full_finetune").against
+        for pair in compare(records, CONTROLS, suite, preset="cpu", reference="full_finetune").against
     ]
     return markdown_table(("suite", "against full_finetune", "wins", "ties", "losses", "p", "p (Holm)", "verdict"), rows)
 
 
 def optimism_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
     """Return how much better the protocol of track ``paper`` makes the methods look that have been run in both tracks."""
-    records = [record for record in records if record.suite == suite and record.preset == "cpu"]
-    both = {record.method.name for record in records if record.track == "paper" and record.status == "ok"}
-    comparison = compare(records, [method for method in methods if method in both and method != "constant"], suite, suite_tasks=tasks)
+    released = {record.method.name for record in records if record.suite == suite and record.preset == "cpu" and record.track == "paper"}
+    comparison = compare(records, [method for method in methods if method in released], suite, preset="cpu", suite_tasks=tasks)
     return markdown([part for part in parts(comparison) if isinstance(part, Table) and part.columns[-1] == "optimism gap"])
 
 
@@ -137,21 +135,24 @@ def _gain(pretrained: list[float], control: list[float]) -> str:
 def with_sections(text: str, folders: dict[str, Path]) -> str:
     """Return the page ``text`` with the marked places filled for which there are records."""
     registry = Registry.from_environment()
-    methods = registry.names("method")
     for name, folder in folders.items():
-        records = list(Store(folder).records())
-        if name in ("benefit", "controls"):
-            section = {"benefit": benefit_section, "controls": controls_section}[name](records)
-        else:
-            suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
-            write = optimism_section if name == "optimism" else suite_section
-            section = write(records, suite, methods, registry.spec("suite", suite).tasks)
+        section = _section(name, list(Store(folder).records()), registry)
         before, start, rest = text.partition(f"<!-- {name} -->")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not start or not end:
             raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, pdebench, openml, controls, optimism, benefit")
         text = f"{before}{start}\n\n{section}\n\n{end}{after}"
     return text
+
+
+def _section(name: str, records: list[RunRecord], registry: Registry) -> str:
+    if name == "benefit":
+        return benefit_section(records)
+    if name == "controls":
+        return controls_section(records)
+    suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
+    write = optimism_section if name == "optimism" else suite_section
+    return write(records, suite, registry.names("method"), registry.spec("suite", suite).tasks)
 
 
 if __name__ == "__main__":

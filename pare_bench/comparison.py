@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from pare_bench import design, statistics
+from pare_bench import design
 from pare_bench.contrasts import ROPE, Pair, contrasts
 from pare_bench.errors import UsageError, check_tasks
 from pare_bench.leaderboard import unique
 from pare_bench.missing import Policy, choose_data, choose_division
 from pare_bench.optimism import Gap, optimism_gaps
-from pare_bench.overall import Overall, overall
+from pare_bench.overall import Overall, mean_ranks, overall
 from pare_bench.printed import Card, Printed, of_division, reproduction_cards
 from pare_bench.records import RunRecord
 from pare_bench.run_commands import Wanted, method_name
@@ -107,7 +107,7 @@ def compare(
         task_row(task, {method: found[method].get(task, {}).get(chosen, {}) for method in methods}, failed_last=missing == "worst-rank")
         for task, chosen in data.items()
     )
-    ranks = statistics.mean_ranks({method: [row.cells[method].score for row in rows] for method in methods}, [row.direction for row in rows])
+    ranks = mean_ranks(rows, methods)
     pairs = contrasts(rows, list(combinations(methods, 2)), rope=rope, posterior=stats == "all")
     dropped = tuple(task for task in covered if task not in data)
     others = [method for method in methods if method != reference]

@@ -64,8 +64,7 @@ def _differences(comparison: Comparison) -> Table:
     # All pairs of many methods are more than anyone reads; with a reference its own are what was asked for (JSON has all).
     for pair in comparison.against or comparison.pairs:
         for task, detail in pair.details.items():
-            # Equal scores may differ by -0.0, which adding 0 makes 0.
-            gain = "-" if detail.gain is None else f"{100 * detail.gain + 0.0:+.2f}"
+            gain = "-" if detail.gain is None else f"{100 * detail.gain:+.2f}"
             rows.append((f"{pair.first} - {pair.second}", task, _signed(detail.value), ends(detail.interval), gain))
     return Table(
         None,

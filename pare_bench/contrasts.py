@@ -127,7 +127,8 @@ def _worse(row: TaskRow, first: str, second: str) -> float:
 def _difference(row: TaskRow, first: str, second: str) -> Difference:
     cells = row.cells[first], row.cells[second]
     worse = _worse(row, first, second)
-    gain = None if row.span is None else -worse if math.isfinite(worse) else -math.copysign(1.0, worse)
+    # Not -worse: of equal scores that is -0.0.
+    gain = None if row.span is None else 0.0 - worse if math.isfinite(worse) else -math.copysign(1.0, worse)
     if any(math.isnan(cell.score) for cell in cells):
         return Difference(None, None, gain)
     centre, half = seed_difference(*cells)

@@ -72,6 +72,11 @@ def omnibus_sentence(found: Overall, num_methods: int, design: str) -> str:
     return text + (": no scores whatever could differ by it." if found.nemenyi > num_methods - 1 else ".")
 
 
+def mean_ranks(rows: Sequence[TaskRow], methods: Sequence[str]) -> dict[str, float]:
+    """Return the mean rank of each of ``methods`` over tasks, among these methods."""
+    return statistics.mean_ranks({method: [row.cells[method].score for row in rows] for method in methods}, [row.direction for row in rows])
+
+
 def rank_intervals(rows: Sequence[TaskRow], methods: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return 95% bootstrap intervals of the mean ranks of ``methods`` over tasks and seeds, empty for a single run of each method."""
     # A method that takes the last rank has no score, whatever its seeds have.

@@ -60,7 +60,7 @@ def _result(method: MethodScores, score: Score) -> dict[str, Any]:
     values = [run.primary.value for run in score.runs]
     task = score.runs[0].task
     details = {f"seed_{run.seed}": repr(run.primary.value) for run in score.runs} | {f"seed_{run.seed}_run_id": run.run_id for run in score.runs}
-    details |= {name: repr(value) for name, value in (("floor", score.floor), ("persistence", score.persistence)) if value is not None}
+    details |= {name: repr(value) for name, value in score.floors.items()}
     result: dict[str, Any] = {"score": score.mean, "details": details}
     interval = statistics.t_interval(values)
     if score.spread is not None and interval is not None:

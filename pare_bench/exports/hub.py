@@ -57,8 +57,7 @@ def _task_id(method: MethodScores, score: Score) -> str:
 def _notes(method: MethodScores, score: Score) -> str:
     spread = "" if score.spread is None else f", standard deviation {score.spread:.6g}"
     better = "higher" if score.direction == "maximise" else "lower"
-    floors = (("floor", score.floor), ("persistence", score.persistence))
-    floor = "".join(f", {name} {value:.6g}" for name, value in floors if value is not None)
+    floor = "".join(f", {name} {value:.6g}" for name, value in score.floors.items())
     suite, tier, track, preset = method.division
     return f"{score.metric}, {better} is better; mean of {len(score.runs)} seeds{spread}{floor}; {suite}, {tier} data, {track} track, preset {preset}"
 

@@ -24,6 +24,11 @@ class Score:
     spread: float | None
     runs: tuple[RunRecord, ...]
 
+    @property
+    def floors(self) -> dict[str, float]:
+        """The floors that the task has, by name."""
+        return {name: value for name, value in (("floor", self.floor), ("persistence", self.persistence)) if value is not None}
+
 
 @dataclass(frozen=True)
 class MethodScores:

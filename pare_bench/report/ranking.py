@@ -8,10 +8,9 @@ from itertools import combinations
 
 from pare_bench import design, statistics
 from pare_bench.contrasts import ALPHA, Pair, contrasts
-from pare_bench.overall import Overall, omnibus_sentence, overall, rank_intervals
-from pare_bench.report.content import Section
+from pare_bench.overall import Overall, mean_ranks, omnibus_sentence, overall, rank_intervals
+from pare_bench.report.content import Row, Section, Task
 from pare_bench.table_parts import design_text
-from pare_bench.task_rows import TaskRow
 
 #: Pairs are shown one by one up to this many of them; ``compare`` shows any.
 MOST_PAIRS = 66
@@ -67,14 +66,12 @@ def overview(section: Section) -> Overview:
     ranked = [row.label for row in section.ranked]
     if len(ranked) < 2:
         return Overview(notes=[POLICY] if section.partial else ())
-    rows = section.task_rows(ranked)
-    intervals = rank_intervals(rows, ranked)
-    floors = [label for label in ranked if _is_the_floor(label, rows)]
-    if floors and len(ranked) - len(floors) < 2:
+    floors = [row.label for row in section.ranked if _is_the_floor(row, section.tasks)]
+    if len(ranked) - len(floors) < 2:
         floors = []
     labels = [label for label in ranked if label not in floors]
     rows = section.task_rows(labels)
-    ranks = {label: statistics.mean([row.ranks[label] for row in rows]) for label in labels}
+    ranks = mean_ranks(rows, labels)
     pairs = contrasts(rows, list(combinations(labels, 2)))
     found = overall(rows, labels, ranks, pairs)
     words = design_text(rows)
@@ -82,7 +79,7 @@ def overview(section: Section) -> Overview:
     notes = [POLICY, *_left_out(floors), sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
     largest = f"{statistics.LARGEST_FACTOR:g}"
     return Overview(
-        intervals,
+        rank_intervals(section.task_rows(ranked), ranked) if floors else found.rank_intervals,
         _critical(found, ranks, words),
         {label: statistics.profile_steps(found.ratios[label]) for label in labels} if found.ratios else {},
         "distance to perfect / the least one (log)",
@@ -94,8 +91,8 @@ def overview(section: Section) -> Overview:
     )
 
 
-def _is_the_floor(label: str, rows: Sequence[TaskRow]) -> bool:
-    return all(row.floor is not None and set(row.cells[label].seeds.values()) == {row.floor} for row in rows)
+def _is_the_floor(row: Row, tasks: Sequence[Task]) -> bool:
+    return all(task.floor is not None and set(row.cells[task.name].seeds.values()) == {task.floor} for task in tasks)
 
 
 def _left_out(floors: Sequence[str]) -> list[str]:
