@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pare_bench.cli.output import markdown_table
 from pare_bench.contracts.task import OfficialFile
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 
 PAGE = Path(__file__).parent / "data.md"
 BEGIN, END = "<!-- made by docs/make_data_table.py -->", "<!-- end -->"

@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from pare_bench.cli.output import markdown_table
-from pare_bench.comparison import Comparison, compare
-from pare_bench.comparison_parts import parts
+from pare_bench.comparison.compare import Comparison, compare
+from pare_bench.comparison.parts import parts
+from pare_bench.comparison.table_parts import Table
+from pare_bench.comparison.tables import markdown
 from pare_bench.errors import PareBenchError, UsageError
-from pare_bench.records import RunRecord
-from pare_bench.registry import Registry
+from pare_bench.records.record import RunRecord
+from pare_bench.records.store import Store
+from pare_bench.registry.names import Registry
 from pare_bench.statistics import mean, sample_sd
-from pare_bench.store import Store
-from pare_bench.table_parts import Table
-from pare_bench.tables import markdown
 
 PAGE = Path(__file__).parent / "results.md"
 SUITES = ("nas360", "pdebench", "openml")

@@ -10,8 +10,8 @@ from typing import Any
 
 from pare_bench.contracts.params import Params
 from pare_bench.errors import PareBenchError
-from pare_bench.hookspecs import hookimpl
-from pare_bench.specs import (
+from pare_bench.registry.hookspecs import hookimpl
+from pare_bench.registry.specs import (
     AlignerSpec,
     BackboneSpec,
     EmbedderSpec,
@@ -53,6 +53,6 @@ def load(kind: str, name: str, params: Mapping[str, Any] | None = None, **runtim
         UsageError: ``params`` do not fit.
         PluginError: plugins contradict each other.
     """
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     return Registry.from_environment().build(kind, name, params, **runtime)

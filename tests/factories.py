@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from pare_bench.code_digest import combined
-from pare_bench.config import RunConfig, Slot
-from pare_bench.records import ComponentRecord, EnvironmentRecord, IdentityRecord, MetricRecord, RunRecord, TaskRecord
+from pare_bench.code.digest import combined
+from pare_bench.config.run_config import RunConfig, Slot
+from pare_bench.records.record import ComponentRecord, EnvironmentRecord, IdentityRecord, MetricRecord, RunRecord, TaskRecord
 
 
 def digest(text: str) -> str:

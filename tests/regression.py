@@ -7,10 +7,10 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from pare_bench.config import Budget, Recipe
+from pare_bench.config.run_config import Budget, Recipe
 from pare_bench.contracts.task import Split
-from pare_bench.progress import Silent
-from pare_bench.training import LoopServices, Objective, train
+from pare_bench.training.loop import LoopServices, Objective, train
+from pare_bench.training.progress import Silent
 
 
 class Regression(Objective):

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from pare_bench.context import Context
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Target
-from pare_bench.losses import target_loss
-from pare_bench.network import Batch, TransferNetwork
-from pare_bench.training import Objective
+from pare_bench.model.losses import target_loss
+from pare_bench.model.network import Batch, TransferNetwork
+from pare_bench.training.context import Context
+from pare_bench.training.loop import Objective
 
 
 class TargetObjective(Objective):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pare_bench.builtin.suites.openml.catalogue import CATALOGUE
-from pare_bench.hookspecs import hookimpl
-from pare_bench.specs import (
+from pare_bench.registry.hookspecs import hookimpl
+from pare_bench.registry.specs import (
     AlignerSpec,
     BackboneSpec,
     EmbedderSpec,

@@ -6,8 +6,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from pare_bench.distributed import finish, is_main_process, launched_processes
 from pare_bench.errors import ExitCode, PareBenchError, UsageError, interrupts_shown
+from pare_bench.training.distributed import finish, is_main_process, launched_processes
 
 
 def main(argv: Sequence[str] | None = None) -> int:

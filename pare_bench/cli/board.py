@@ -15,7 +15,7 @@ from pare_bench.errors import DataMissingError, ExitCode
 from pare_bench.report import MAX_RUNS
 
 if TYPE_CHECKING:
-    from pare_bench.records import RunRecord
+    from pare_bench.records.record import RunRecord
     from pare_bench.report.content import Row, Section
 
 Out = Annotated[Path, typer.Option(help="Folder of the records.")]
@@ -32,7 +32,7 @@ class ShowFormat(StrEnum):
 
 def all_records(out: Path) -> tuple[list[RunRecord], int]:
     """Return the readable records of a store and how many files had to be left out; those are named on stderr."""
-    from pare_bench.store import RecordCache, Store
+    from pare_bench.records.store import RecordCache, Store
 
     left_out: list[str] = []
 
@@ -50,8 +50,8 @@ def build_command(
     """Build leaderboard.json from the records. Exit code 4 when a file had to be left out."""
     from filelock import FileLock
 
-    from pare_bench.leaderboard import build, to_json
-    from pare_bench.store import write_atomically
+    from pare_bench.leaderboard.build import build, to_json
+    from pare_bench.records.store import write_atomically
 
     path = out / "leaderboard.json"
     records, left_out = all_records(out)
@@ -79,9 +79,9 @@ def show_command(
     format: Annotated[ShowFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Show the ranking of each division (suite, tier, track, preset), and the methods that are not ranked with the reason."""
-    from pare_bench.leaderboard import build
+    from pare_bench.leaderboard.build import build
+    from pare_bench.records.variants import division_of
     from pare_bench.report.content import sections
-    from pare_bench.variants import division_of
 
     records, left_out = all_records(out)
     asked = (suite, tier, track, preset)
@@ -160,10 +160,10 @@ def site_command(
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> int:
     """Write the leaderboard as one HTML file that needs no network: rankings, charts, a section for each task and run."""
-    from pare_bench.printed import printed_numbers
-    from pare_bench.registry import Registry
+    from pare_bench.comparison.printed import printed_numbers
+    from pare_bench.records.store import write_atomically
+    from pare_bench.registry.names import Registry
     from pare_bench.report.page import known_pictures, page
-    from pare_bench.store import write_atomically
 
     records, left_out = all_records(out)
     registry = Registry.from_environment()

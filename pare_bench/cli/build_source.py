@@ -56,8 +56,8 @@ def build_source_command(
     if path.exists() and not replace:
         raise UsageError(f"'{path}' is there already", hint="--replace writes over it, --out FILE writes another one")
     from pare_bench.datasets.token_file import write_tokens
-    from pare_bench.registry import Registry
-    from pare_bench.source_tokens import TokenRequest, embed_tokens, prepare_tokens
+    from pare_bench.model.source_tokens import TokenRequest, embed_tokens, prepare_tokens
+    from pare_bench.registry.names import Registry
 
     began = time.monotonic()
     request = TokenRequest(task, backbone, params, layer.value, examples, batch_size, device)
@@ -91,7 +91,7 @@ def _backbone_params(pairs: list[str]) -> dict[str, Any]:
     Raises:
         UsageError: a path is not one name.
     """
-    from pare_bench.config import parse_overrides
+    from pare_bench.config.run_config import parse_overrides
 
     params: dict[str, Any] = {}
     for path, value in parse_overrides(pairs):

@@ -11,7 +11,7 @@ from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import DataMissingError, ExitCode, unknown_name
 
 if TYPE_CHECKING:
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
 
 def check_command(
@@ -21,7 +21,7 @@ def check_command(
     format: FormatOption = None,  # noqa: A002
 ) -> int:
     """Check components against their contracts; ends with 6 when one does not conform."""
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     wanted = _wanted(registry, names or [])

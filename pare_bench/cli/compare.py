@@ -15,9 +15,9 @@ from pare_bench.cli import output
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pare_bench.comparison import Comparison
-    from pare_bench.records import RunRecord
-    from pare_bench.store import Store
+    from pare_bench.comparison.compare import Comparison
+    from pare_bench.records.record import RunRecord
+    from pare_bench.records.store import Store
 
 
 class CompareFormat(StrEnum):
@@ -63,11 +63,11 @@ def compare_command(
     format: Annotated[CompareFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Compare methods task by task, and say what so many tasks and seeds can show."""
-    from pare_bench.comparison import compare
-    from pare_bench.gate import parse_condition, passed_sentence, violations
-    from pare_bench.printed import printed_numbers
-    from pare_bench.registry import Registry
-    from pare_bench.store import Store
+    from pare_bench.comparison.compare import compare
+    from pare_bench.comparison.gate import parse_condition, passed_sentence, violations
+    from pare_bench.comparison.printed import printed_numbers
+    from pare_bench.records.store import Store
+    from pare_bench.registry.names import Registry
 
     condition = parse_condition(fail_if) if fail_if is not None else None
     registry = Registry.from_environment()
@@ -99,8 +99,8 @@ def compare_command(
 
 def _records(store: Store, suite: str, methods: Sequence[str]) -> list[RunRecord]:
     """Return the records of these methods on this suite: the others need not be read."""
-    from pare_bench.run_commands import method_name
-    from pare_bench.store import read_record
+    from pare_bench.comparison.run_commands import method_name
+    from pare_bench.records.store import read_record
 
     names = sorted(set(map(method_name, methods)))
     records = [read_record(path) for name in names for path in store.paths(escape(suite), method=escape(name))]
@@ -110,7 +110,7 @@ def _records(store: Store, suite: str, methods: Sequence[str]) -> list[RunRecord
 
 
 def _show(comparison: Comparison, chosen: CompareFormat | None) -> None:
-    from pare_bench.tables import as_csv, as_json, as_latex, as_markdown, as_table
+    from pare_bench.comparison.tables import as_csv, as_json, as_latex, as_markdown, as_table
 
     if chosen is CompareFormat.JSON:
         output.write_json(as_json(comparison))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pare_bench.contracts.task import OfficialFile
     from pare_bench.datasets.fetch import Wanted
     from pare_bench.datasets.index import IndexEntry
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
 #: Bytes above which a person is asked first.
 ASK_ABOVE = 1_000_000_000
@@ -38,7 +38,7 @@ def status_command(tasks: TasksArgument = None, suite: SuiteOption = None, forma
     """Show what is there: files, size, digests, and the tier that --tier auto takes."""
     from pare_bench.datasets.index import read_index
     from pare_bench.datasets.official import data_root
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     root = data_root()
     index = read_index(root)
@@ -215,9 +215,9 @@ def generate_command(
     seed: Annotated[int, typer.Option(help="The data seed (data_seed of a run).")] = 0,
 ) -> None:
     """Fill the cache of generated data, so that the first run need not."""
+    from pare_bench.config.presets import PRESETS
     from pare_bench.datasets.cache import cache_root, generated_data
-    from pare_bench.presets import PRESETS
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS, hint="pare-bench data generate --preset cpu")
@@ -249,7 +249,7 @@ def _names(registry: Registry, tasks: list[str] | None, suite: str | None) -> li
 
 def _declarations(tasks: list[str] | None, suite: str | None) -> dict[str, tuple[OfficialFile, ...]]:
     """Return what each chosen task declares, without importing anything but the task modules."""
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     return {name: registry.component("task", name).official_files for name in _names(registry, tasks, suite)}

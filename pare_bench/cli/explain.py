@@ -12,7 +12,7 @@ import typer
 from pare_bench.cli import output
 
 if TYPE_CHECKING:
-    from pare_bench.explanation import Explanation
+    from pare_bench.provenance.explanation import Explanation
 
 
 class ExplainFormat(StrEnum):
@@ -29,9 +29,9 @@ def explain_command(
     format: Annotated[ExplainFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> None:
     """Show each part of a run's identity, why it was carried out, and whether the same command would be served now."""
-    from pare_bench.explanation import explain
-    from pare_bench.registry import Registry
-    from pare_bench.store import Store, read_record, store_of
+    from pare_bench.provenance.explanation import explain
+    from pare_bench.records.store import Store, read_record, store_of
+    from pare_bench.registry.names import Registry
 
     path = Store(out).locate(run)
     record = read_record(path)
@@ -72,7 +72,7 @@ def _rows(explanation: Explanation) -> list[tuple[str, str, str]]:
 
 
 def _sentences(explanation: Explanation) -> list[str]:
-    from pare_bench.explanation import sentence
+    from pare_bench.provenance.explanation import sentence
 
     record = explanation.record
     lines = [f"{record.status}" + (f": {record.reason}" if record.reason else "") + f", {record.finished}: {record.command}"]

@@ -15,10 +15,10 @@ from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import ExitCode, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from pare_bench.inspection import Choice
+    from pare_bench.pictures.inspection import Choice
     from pare_bench.pictures.sample import Sample
-    from pare_bench.records import RunRecord
-    from pare_bench.registry import Registry
+    from pare_bench.records.record import RunRecord
+    from pare_bench.registry.names import Registry
 
 #: Samples in one picture.
 MOST_SAMPLES = 20
@@ -58,8 +58,8 @@ def inspect_command(
     format: FormatOption = None,  # noqa: A002
 ) -> int:
     """Draw samples: input and target, of a run also its prediction and error. The picture says which tier of data it shows."""
-    from pare_bench.inspection import Choice
-    from pare_bench.registry import Registry
+    from pare_bench.pictures.inspection import Choice
+    from pare_bench.registry.names import Registry
 
     registry, indices = Registry.from_environment(), range(index, index + count)
     if (what is None) == (suite is None):
@@ -84,7 +84,7 @@ def inspect_command(
 
 
 def _record_path(registry: Registry, what: str, out: Path) -> Path:
-    from pare_bench.store import Store
+    from pare_bench.records.store import Store
 
     hexadecimal = len(what) >= 4 and set(what) <= set("0123456789abcdef")
     if not hexadecimal and not Path(what).is_file():
@@ -95,7 +95,7 @@ def _record_path(registry: Registry, what: str, out: Path) -> Path:
 def _newest(registry: Registry, out: Path, task: str, method: str, wanted: Sequence[str | None]) -> Path:
     """Return the newest record of a method on a task that has predictions; ``wanted`` are tier, track and preset, None where all will do."""
     from pare_bench.errors import DataMissingError
-    from pare_bench.store import Store, read_record
+    from pare_bench.records.store import Store, read_record
 
     registry.entry("method", method)
     found = []
@@ -129,7 +129,7 @@ def _draw_tasks(
     chosen: ListFormat | None,
 ) -> int:
     from pare_bench.errors import DataMissingError
-    from pare_bench.inspection import chosen_data, samples_of_task
+    from pare_bench.pictures.inspection import chosen_data, samples_of_task
 
     _check(places)
     drawn, missing = [], None
@@ -154,9 +154,9 @@ def _draw_tasks(
 def _draw_runs(
     registry: Registry, paths: Sequence[Path], indices: range, split: SplitName | None, places: Sequence[Path], chosen: ListFormat | None
 ) -> int:
-    from pare_bench.inspection import samples_of_run
-    from pare_bench.predictions import PredictionsFolder
-    from pare_bench.store import Store, read_record, store_of
+    from pare_bench.pictures.inspection import samples_of_run
+    from pare_bench.records.predictions import PredictionsFolder
+    from pare_bench.records.store import Store, read_record, store_of
 
     if split not in (None, SplitName.TEST):
         raise UsageError(f"a run has predictions of the test split alone, not of --split {split}", hint="--split test, or leave it out")
@@ -182,7 +182,7 @@ def _check(places: Sequence[Path]) -> None:
 
 def _save(samples: Sequence[Sample], place: Path) -> Path:
     from pare_bench.pictures.figures import content_of, figure_of
-    from pare_bench.store import write_atomically
+    from pare_bench.records.store import write_atomically
 
     write_atomically(place, content_of(figure_of(samples), place.suffix))
     output.note(f"drawn: {place}")
@@ -190,8 +190,8 @@ def _save(samples: Sequence[Sample], place: Path) -> Path:
 
 
 def _summarise(registry: Registry, tasks: Sequence[str], choice: Choice, chosen: ListFormat | None) -> None:
-    from pare_bench.inspection import chosen_data, splits_of
-    from pare_bench.split_summary import summary
+    from pare_bench.pictures.inspection import chosen_data, splits_of
+    from pare_bench.pictures.split_summary import summary
 
     described = []
     for task in tasks:

@@ -11,7 +11,7 @@ from pare_bench.cli.listing import ListFormat
 
 if TYPE_CHECKING:
     from pare_bench.pictures.sample import Sample
-    from pare_bench.split_summary import SplitSummary
+    from pare_bench.pictures.split_summary import SplitSummary
 
 
 def print_drawn(drawn: Sequence[tuple[Path, Sequence[Sample]]], chosen: ListFormat | None) -> None:

@@ -12,7 +12,7 @@ from pare_bench.cli import board, output, submissions
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pare_bench.validation import Problem
+    from pare_bench.records.validation import Problem
 
 leaderboard_app = typer.Typer(
     help="Records and what is made from them.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
@@ -38,7 +38,7 @@ def validate_command(
     ] = None,
 ) -> int:
     """Check records: schema, content, place, and whether their parts fit together. Exit code 4 when something is wrong."""
-    from pare_bench.validation import validate
+    from pare_bench.records.validation import validate
 
     result = validate(paths or [Path("leaderboard")])
     if format is ValidateFormat.JSON:
@@ -73,7 +73,7 @@ def _escaped(text: str) -> str:
 @leaderboard_app.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema (draft 2020-12) of records."""
-    from pare_bench.schema import as_text, record_schema
+    from pare_bench.records.schema import as_text, record_schema
 
     output.write(as_text(record_schema()))
 

@@ -17,7 +17,7 @@ from pare_bench.cli import output
 from pare_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
 
 class ListFormat(StrEnum):
@@ -36,7 +36,7 @@ def list_command(
     format: FormatOption = None,  # noqa: A002
 ) -> None:
     """List registered names."""
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     kinds = (_singular(kind, registry.kinds()),) if kind else registry.kinds()
@@ -56,7 +56,7 @@ def show_command(
     format: FormatOption = None,  # noqa: A002
 ) -> None:
     """Show one component: what it is, where it comes from, its parameters and the slots it uses; or what a preset sets, and why."""
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     if kind == "preset":
@@ -79,10 +79,10 @@ def show_command(
 
 
 def _show_preset(registry: Registry, name: str, task: str | None, method: str, recipe: str | None, chosen: ListFormat | None) -> None:
-    from pare_bench.config import SLOTS
-    from pare_bench.presets import preset_settings
-    from pare_bench.published import Setting
-    from pare_bench.resolution import SHARED
+    from pare_bench.config.presets import preset_settings
+    from pare_bench.config.published import Setting
+    from pare_bench.config.resolution import SHARED
+    from pare_bench.config.run_config import SLOTS
 
     if task is None:
         raise UsageError(f"preset '{name}' has values for each task", hint=f"pare-bench show preset {name} --task ecg")
@@ -107,7 +107,7 @@ def _show_preset(registry: Registry, name: str, task: str | None, method: str, r
 
 def plugins_command(format: FormatOption = None) -> None:  # noqa: A002
     """List the plugins that were found, the broken ones with their error."""
-    from pare_bench.plugins import load_plugins
+    from pare_bench.registry.plugins import load_plugins
 
     infos = load_plugins().infos
     if format is ListFormat.JSON:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pare_bench.cli import output
-from pare_bench.distributed import is_main_process
+from pare_bench.training.distributed import is_main_process
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pare_bench.campaign import Display, Result
-    from pare_bench.config import RunConfig
-    from pare_bench.progress import EpochReport
+    from pare_bench.config.run_config import RunConfig
+    from pare_bench.runs.campaign import Display, Result
+    from pare_bench.training.progress import EpochReport
 
 
 class PlainDisplay:

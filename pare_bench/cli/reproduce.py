@@ -15,7 +15,7 @@ from pare_bench.cli import output
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pare_bench.reproduction import Reproduction
+    from pare_bench.runs.reproduction import Reproduction
 
 
 class ReproduceFormat(StrEnum):
@@ -36,9 +36,9 @@ def reproduce_command(
 ) -> int:
     """Do a run again as its record says, save nothing, and say: identical, within noise (exit code 0), or different (exit code 6)."""
     from pare_bench.cli.progress import progress_display
-    from pare_bench.registry import Registry
-    from pare_bench.reproduction import reproduce
-    from pare_bench.store import Store, read_record, store_of
+    from pare_bench.records.store import Store, read_record, store_of
+    from pare_bench.registry.names import Registry
+    from pare_bench.runs.reproduction import reproduce
 
     path = Store(out).locate(run)
     record = read_record(path)

@@ -12,8 +12,8 @@ from pare_bench.cli import output
 from pare_bench.errors import ExitCode, PareBenchError, UsageError
 
 if TYPE_CHECKING:
-    from pare_bench.records import RunRecord
-    from pare_bench.rescoring import Rescored
+    from pare_bench.records.record import RunRecord
+    from pare_bench.runs.rescoring import Rescored
 
 
 class RescoreFormat(StrEnum):
@@ -34,11 +34,11 @@ def rescore_command(
     format: Annotated[RescoreFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Compute scores again from stored predictions, without training; the record keeps the old scores and the code that had computed them."""
-    from pare_bench.leaderboard_file import LeaderboardFile
-    from pare_bench.predictions import PredictionsFolder
-    from pare_bench.registry import Registry
-    from pare_bench.rescoring import rescore
-    from pare_bench.store import Store, read_record, store_of, write_atomically
+    from pare_bench.leaderboard.file import LeaderboardFile
+    from pare_bench.records.predictions import PredictionsFolder
+    from pare_bench.records.store import Store, read_record, store_of, write_atomically
+    from pare_bench.registry.names import Registry
+    from pare_bench.runs.rescoring import rescore
 
     store = Store(out)
     if bool(runs) == bool(suite):

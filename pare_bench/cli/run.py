@@ -15,9 +15,9 @@ from pare_bench.cli import output
 from pare_bench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from pare_bench.campaign import Result
-    from pare_bench.config import RunConfig
-    from pare_bench.registry import Registry
+    from pare_bench.config.run_config import RunConfig
+    from pare_bench.registry.names import Registry
+    from pare_bench.runs.campaign import Result
 
 
 class RunFormat(StrEnum):
@@ -60,9 +60,9 @@ def run_command(
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Run a method on a suite; runs that are already in the store are served from it."""
-    from pare_bench.registry import Registry
-    from pare_bench.resolution import Request, resolve
-    from pare_bench.store import Store
+    from pare_bench.config.resolution import Request, resolve
+    from pare_bench.records.store import Store
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     wanted = [name for name in registry.spec("suite", suite).tasks if not task or name in task]
@@ -92,8 +92,8 @@ def run_command(
         return ExitCode.OK
     store.check_writable()
 
-    from pare_bench.campaign import run_all
     from pare_bench.cli.progress import progress_display
+    from pare_bench.runs.campaign import run_all
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with progress_display(len(configs)) as display:
@@ -123,9 +123,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
     """Return the tier that ``auto`` takes for each task, and say so in one line."""
-    from pare_bench.config import Tier
+    from pare_bench.config.resolution import auto_tier
+    from pare_bench.config.run_config import Tier
     from pare_bench.datasets.official import data_root
-    from pare_bench.resolution import auto_tier
 
     tiers = {name: auto_tier(registry, name) for name in tasks}
     kinds = sorted(set(tiers.values()), key=get_args(Tier).index, reverse=True)
@@ -137,7 +137,7 @@ def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
 
 
 def _preset(device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
-    from pare_bench.published import KEYS, ORCA_KEYS
+    from pare_bench.config.published import KEYS, ORCA_KEYS
 
     official = all(tiers.get(task, tier) == "official" and task in {*KEYS, *ORCA_KEYS} for task in tasks)
     if not official or device == "cpu":

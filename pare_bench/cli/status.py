@@ -14,7 +14,7 @@ import typer
 from pare_bench.cli import output
 
 if TYPE_CHECKING:
-    from pare_bench.inventory import Cell
+    from pare_bench.runs.inventory import Cell
 
 
 class StatusFormat(StrEnum):
@@ -38,10 +38,10 @@ def status_command(
 ) -> None:
     """Show which runs of a suite are done, out of date (their code or libraries have changed), failed, running, interrupted or missing."""
     from pare_bench.cli.run import parse_seeds
-    from pare_bench.inventory import STATES, Asked, inventory
-    from pare_bench.registry import Registry
-    from pare_bench.running import RunningRuns
-    from pare_bench.store import RecordCache, Store
+    from pare_bench.records.store import RecordCache, Store
+    from pare_bench.registry.names import Registry
+    from pare_bench.runs.inventory import STATES, Asked, inventory
+    from pare_bench.runs.marks import RunningRuns
 
     registry = Registry.from_environment()
     store = Store(out)
@@ -63,7 +63,7 @@ def status_command(
 
 def _rows(cells: list[Cell]) -> list[tuple[str, ...]]:
     """Return a line for each state of a method: tasks of which the same seeds are in that state, with the same detail, share one."""
-    from pare_bench.run_commands import seed_text
+    from pare_bench.comparison.run_commands import seed_text
 
     seeds: dict[tuple[str, str, str], list[int]] = {}
     for cell in cells:

@@ -16,8 +16,8 @@ from pare_bench.cli.board import Out, all_records
 from pare_bench.errors import DataMissingError, ExitCode
 
 if TYPE_CHECKING:
-    from pare_bench.submission import Bundle
-    from pare_bench.verification import Rerun
+    from pare_bench.leaderboard.submission import Bundle
+    from pare_bench.runs.verification import Rerun
 
 
 class ExportFormat(StrEnum):
@@ -51,7 +51,7 @@ def export_command(
 ) -> int:
     """Write the records in the formats of others. The same records give the same files."""
     from pare_bench.exports import every_eval_ever, hub, table
-    from pare_bench.store import write_atomically
+    from pare_bench.records.store import write_atomically
 
     records, left_out = all_records(out)
     if not records:
@@ -81,7 +81,7 @@ def bundle_command(
     ] = False,
 ) -> None:
     """Pack all records into one file with the SHA-256 of each. The same records give the same bytes."""
-    from pare_bench.submission import write_bundle
+    from pare_bench.leaderboard.submission import write_bundle
 
     bundle = write_bundle(out, file, predictions=predictions)
     output.write(f"{bundle.sha256}  {file}")
@@ -97,7 +97,7 @@ def verify_command(
     format: Annotated[VerifyFormat, typer.Option("--format", help="text: a line for each run done again.")] = VerifyFormat.TEXT,  # noqa: A002
 ) -> int:
     """Check every byte of a submission (exit code 4 names the file that is wrong) and do some of its runs again (6: a run came out otherwise)."""
-    from pare_bench.submission import read_bundle
+    from pare_bench.leaderboard.submission import read_bundle
 
     bundle = read_bundle(file)
     counts = {status: sum(record.status == status for record in bundle.records) for status in ("ok", "failed", "skipped")}
@@ -124,11 +124,11 @@ def verify_command(
 
 def _rerun(bundle: Bundle, count: int, seed: int) -> list[Rerun]:
     from pare_bench.cli.progress import progress_display
-    from pare_bench.progress import Reporter
-    from pare_bench.records import RunRecord
-    from pare_bench.registry import Registry
-    from pare_bench.verification import choose
-    from pare_bench.verification import rerun as again
+    from pare_bench.records.record import RunRecord
+    from pare_bench.registry.names import Registry
+    from pare_bench.runs.verification import choose
+    from pare_bench.runs.verification import rerun as again
+    from pare_bench.training.progress import Reporter
 
     chosen = choose(bundle.records, count, seed)
     output.note(f"doing {len(chosen)} runs again, drawn with --seed {seed}")
@@ -146,9 +146,9 @@ def add_command(
     out: Out = Path("leaderboard"),
 ) -> None:
     """Add the records of a submission to a store and rebuild leaderboard.json. Records that are there never change: exit code 4 where one would."""
-    from pare_bench.leaderboard_file import LeaderboardFile
-    from pare_bench.store import Store
-    from pare_bench.submission import add_bundle, read_bundle
+    from pare_bench.leaderboard.file import LeaderboardFile
+    from pare_bench.leaderboard.submission import add_bundle, read_bundle
+    from pare_bench.records.store import Store
 
     bundle = read_bundle(file)
     new = add_bundle(bundle, out)

@@ -18,7 +18,7 @@ from pare_bench.conformance.tokens import check_mixer, check_selector
 from pare_bench.contracts.executor import Executor
 from pare_bench.contracts.params import Params
 from pare_bench.errors import PluginError, UsageError
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 
 __all__ = ["check", "check_aligner", "check_backbone", "check_embedder", "check_method", "check_mixer", "check_selector", "check_task"]
 

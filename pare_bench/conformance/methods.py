@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from pare_bench.config import SLOTS, RunConfig
+from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.conformance.doubles import PROBLEMS, with_doubles
 from pare_bench.conformance.reporting import class_problems, collect, seeded
-from pare_bench.context import Context
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Split, Task, TaskSize, weighted
-from pare_bench.floor import ConstantPredictor
-from pare_bench.progress import Silent
-from pare_bench.registry import Registry
-from pare_bench.runner import build_accelerator
+from pare_bench.registry.names import Registry
+from pare_bench.runs.runner import build_accelerator
+from pare_bench.scoring.floor import ConstantPredictor
+from pare_bench.training.context import Context
+from pare_bench.training.progress import Silent
 
 SIZE = TaskSize(8, 6, 6)
 

@@ -13,8 +13,8 @@ from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairM
 from pare_bench.datasets.cache import digest
 from pare_bench.datasets.generate import generate_splits
 from pare_bench.datasets.official import official_data
-from pare_bench.floor import ConstantPredictor
-from pare_bench.specs import TaskSpec
+from pare_bench.registry.specs import TaskSpec
+from pare_bench.scoring.floor import ConstantPredictor
 
 TINY = TaskSize(8, 4, 6)
 #: Published examples of each split that are looked at.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pare_bench.contracts.params import Params
 
 if TYPE_CHECKING:
-    from pare_bench.config import RunConfig
-    from pare_bench.records import RunRecord
+    from pare_bench.config.run_config import RunConfig
+    from pare_bench.records.record import RunRecord
 
 
 class Executor(ABC):

@@ -14,7 +14,7 @@ from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Examples, InputShape, Metric, Split, Target
 
 if TYPE_CHECKING:
-    from pare_bench.context import Context
+    from pare_bench.training.context import Context
 
 
 @dataclass(frozen=True)

@@ -273,9 +273,9 @@ class Task(ABC):
         """Return the metrics as the released code computes them, for the ``paper`` track.
 
         The default scores chunks of at least 1000 examples, whole batches of ``batch_size`` each, and averages the chunks unweighted
-        (:func:`pare_bench.tracks.chunked`). A task whose released metric differs in more than that overrides this.
+        (:func:`pare_bench.scoring.tracks.chunked`). A task whose released metric differs in more than that overrides this.
         """
-        from pare_bench.tracks import chunked
+        from pare_bench.scoring.tracks import chunked
 
         return tuple(Metric(metric.name, chunked(metric.compute, batch_size), metric.direction) for metric in self.metrics)
 

@@ -14,13 +14,13 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from pare_bench.code_digest import code_digest, with_imports
+from pare_bench.code.digest import code_digest, with_imports
 from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 ROOT_VARIABLE = "PARE_BENCH_CACHE"
 #: What task modules import to score outputs; it makes no data.
-_SCORING = frozenset({"pare_bench.metrics", "pare_bench.released_metrics", "pare_bench.tracks"})
+_SCORING = frozenset({"pare_bench.metrics", "pare_bench.scoring.released_metrics", "pare_bench.scoring.tracks"})
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pare_bench.code_digest import code_digest, with_imports
+from pare_bench.code.digest import code_digest, with_imports
 from pare_bench.datasets.arrays_file import map_arrays
 from pare_bench.datasets.cache import ROOT_VARIABLE, cache_root
 from pare_bench.datasets.digests import sha256_of, write_atomically

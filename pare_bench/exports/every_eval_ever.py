@@ -10,7 +10,7 @@ from typing import Any
 
 from pare_bench import statistics
 from pare_bench.exports.scores import MethodScores, Score, method_scores, slugs
-from pare_bench.records import RunRecord
+from pare_bench.records.record import RunRecord
 from pare_bench.version import __version__
 
 VERSION = "0.3.0"

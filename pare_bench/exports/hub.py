@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pare_bench.exports.scores import MethodScores, Score, method_scores, slugs
-from pare_bench.records import RunRecord
+from pare_bench.records.record import RunRecord
 
 #: What stands for the suite's dataset on the Hub where none is named.
 DATASET = "pare-bench/{suite}"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pare_bench.leaderboard import build, unique
-from pare_bench.records import RunRecord
-from pare_bench.variants import Division
+from pare_bench.leaderboard.build import build, unique
+from pare_bench.records.record import RunRecord
+from pare_bench.records.variants import Division
 
 
 @dataclass(frozen=True)

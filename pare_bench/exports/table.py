@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from pare_bench.errors import EnvironmentFault
-from pare_bench.leaderboard import build, unique
-from pare_bench.records import RunRecord
-from pare_bench.variants import Division, division_of, label_records
+from pare_bench.leaderboard.build import build, unique
+from pare_bench.records.record import RunRecord
+from pare_bench.records.variants import Division, division_of, label_records
 
 #: Columns and the type of their values; every value but the texts of the identity may be absent.
 COLUMNS: dict[str, type] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pare_bench.printed import Card, Printed, definitions_of, of_division, reproduction_cards, source_marks
+from pare_bench.comparison.printed import Card, Printed, definitions_of, of_division, reproduction_cards, source_marks
 from pare_bench.report.content import Section
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pare_bench import statistics
-from pare_bench.leaderboard import build, unique
-from pare_bench.records import RunRecord
+from pare_bench.comparison.task_rows import TaskRow, score_of, task_row
+from pare_bench.leaderboard.build import build, unique
+from pare_bench.records.record import RunRecord
+from pare_bench.records.variants import Division, division_of, label_records
 from pare_bench.report.runs import RunGroup, counted_runs, fractions, run_groups
 from pare_bench.statistics import Direction
-from pare_bench.task_rows import TaskRow, score_of, task_row
-from pare_bench.variants import Division, division_of, label_records
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Section:
         return sorted(rows, key=lambda row: (-row.cells[task].mean if maximise else row.cells[task].mean, row.label))
 
     def task_rows(self, labels: Sequence[str]) -> list[TaskRow]:
-        """Return the rows of :func:`pare_bench.comparison.compare` for these methods, tasks without any of their scores left out."""
+        """Return the rows of :func:`pare_bench.comparison.compare.compare` for these methods, tasks without any of their scores left out."""
         rows = []
         for task, by_label in self.counted.items():
             runs = {label: by_label.get(label, {}) for label in labels}
@@ -117,7 +117,7 @@ class Section:
 def sections(records: Iterable[RunRecord], summaries: Mapping[str, str], *, max_runs: int) -> tuple[Section, ...]:
     """Return the divisions of all records; ``summaries`` says in a line what each task is, ``max_runs`` is how many runs are shown in all.
 
-    Which runs count, who is ranked and who is not are those of :func:`pare_bench.leaderboard.build`.
+    Which runs count, who is ranked and who is not are those of :func:`pare_bench.leaderboard.build.build`.
     """
     records = unique(records)
     by_division: dict[Division, list[RunRecord]] = defaultdict(list)

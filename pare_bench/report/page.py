@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from pare_bench.contrasts import ROPE
+from pare_bench.comparison.contrasts import ROPE
+from pare_bench.comparison.printed import Printed
+from pare_bench.comparison.table_parts import ends
 from pare_bench.errors import EnvironmentFault
-from pare_bench.printed import Printed
-from pare_bench.records import ComponentRecord, EnvironmentRecord, RunRecord
+from pare_bench.records.record import ComponentRecord, EnvironmentRecord, RunRecord
 from pare_bench.report import MAX_RUNS, charts
 from pare_bench.report.beside import beside
 from pare_bench.report.content import Row, Section, sections
@@ -20,7 +21,6 @@ from pare_bench.report.drawing import svg
 from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.ranking import Overview, overview, pareto_front
 from pare_bench.report.runs import RunGroup
-from pare_bench.table_parts import ends
 from pare_bench.version import __version__
 
 Drawn = list[tuple[str, str]]

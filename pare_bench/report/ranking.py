@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from pare_bench import design, statistics
-from pare_bench.contrasts import ALPHA, Pair, contrasts
-from pare_bench.overall import Overall, mean_ranks, omnibus_sentence, overall, rank_intervals
+from pare_bench import statistics
+from pare_bench.comparison import design
+from pare_bench.comparison.contrasts import ALPHA, Pair, contrasts
+from pare_bench.comparison.overall import Overall, mean_ranks, omnibus_sentence, overall, rank_intervals
+from pare_bench.comparison.table_parts import design_text
 from pare_bench.report.content import Row, Section, Task
-from pare_bench.table_parts import design_text
 
 #: Pairs are shown one by one up to this many of them; ``compare`` shows any.
 MOST_PAIRS = 66

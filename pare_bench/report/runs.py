@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pare_bench import statistics
-from pare_bench.records import RunRecord
-from pare_bench.variants import age, data_of
+from pare_bench.records.record import RunRecord
+from pare_bench.records.variants import age, data_of
 
 
 @dataclass(frozen=True)

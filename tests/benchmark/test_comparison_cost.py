@@ -8,8 +8,8 @@ import time
 import pytest
 from factories import make_record
 
-from pare_bench.comparison import compare
-from pare_bench.config import RunConfig
+from pare_bench.comparison.compare import compare
+from pare_bench.config.run_config import RunConfig
 
 METHODS, TASKS = [f"method_{position}" for position in range(10)], 10
 

@@ -8,8 +8,8 @@ import time
 import pytest
 from factories import make_record
 
-from pare_bench.config import RunConfig
-from pare_bench.leaderboard import build, to_json
+from pare_bench.config.run_config import RunConfig
+from pare_bench.leaderboard.build import build, to_json
 
 METHODS, TASKS, SEEDS = 20, 10, 5
 

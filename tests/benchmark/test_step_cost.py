@@ -14,10 +14,10 @@ from pare_bench.builtin.methods.pare import ClassSourceLoss, PareObjective
 from pare_bench.builtin.mixers.patch_replace import PatchReplace
 from pare_bench.builtin.selectors.gate import GateGumbel
 from pare_bench.contracts.task import Classes, InputShape, Split
-from pare_bench.heads import OutputScale, build_head
-from pare_bench.network import TransferNetwork, to_batch
-from pare_bench.source import Source
-from pare_bench.training import Objective
+from pare_bench.model.heads import OutputScale, build_head
+from pare_bench.model.network import TransferNetwork, to_batch
+from pare_bench.model.source import Source
+from pare_bench.training.loop import Objective
 from pare_bench_baselines.fine_tuning import TargetObjective
 
 BATCH, ROUNDS = 4, 5

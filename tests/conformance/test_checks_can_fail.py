@@ -18,7 +18,7 @@ from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.method import Method
 from pare_bench.contracts.selector import Selection, Selector
 from pare_bench.contracts.task import Metric, Split
-from pare_bench.specs import TaskSpec
+from pare_bench.registry.specs import TaskSpec
 from pare_bench_baselines.fine_tuning import FullFineTuning
 
 

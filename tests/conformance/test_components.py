@@ -4,10 +4,10 @@ import pytest
 
 from pare_bench.conformance import check
 from pare_bench.errors import DataMissingError
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 
 REGISTRY = Registry.from_environment()
-#: Without network: the published sizes with random weights, and a small architecture of timm. Loading files is tested in tests/unit.
+#: Without network: the published sizes with random weights, and a small architecture of timm. Loading files is tested in tests/builtin.
 PARAMS = {
     ("backbone", "hf_swin"): {"pretrained": False},
     ("backbone", "hf_text"): {"pretrained": False},
@@ -31,7 +31,7 @@ def test_conforms(kind, name):
     try:
         problems = check(REGISTRY, kind, name, PARAMS.get((kind, name)))
     except DataMissingError as error:
-        # Only what has published files alone may need some; tests/unit checks it on small files of that form.
+        # Only what has published files alone may need some; tests/builtin checks it on small files of that form.
         assert kind == "task"
         assert "generated" not in REGISTRY.spec(kind, name).tiers
         pytest.skip(str(error))

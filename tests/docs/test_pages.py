@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pare_bench import hookspecs, specs
-from pare_bench.plugins import KINDS
+from pare_bench.registry import hookspecs, specs
+from pare_bench.registry.plugins import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/hooks.md", "docs/add-a-task.md", "docs/add-a-selector.md", "docs/add-a-method.md")

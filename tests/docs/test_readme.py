@@ -34,7 +34,7 @@ def test_every_run_command_resolves(pare_bench, tmp_path, command):
 
 
 def test_the_table_of_names_is_complete():
-    from pare_bench.registry import Registry
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     for kind in ("suite", "method", "backbone", "selector", "mixer", "aligner"):

@@ -9,12 +9,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from pare_bench.context import Context, predict
+from pare_bench.config.resolution import Request, resolve
 from pare_bench.contracts.method import TrainData
-from pare_bench.progress import Silent
-from pare_bench.registry import Registry
-from pare_bench.resolution import Request, resolve
-from pare_bench.runner import prepare
+from pare_bench.registry.names import Registry
+from pare_bench.runs.runner import prepare
+from pare_bench.training.context import Context, predict
+from pare_bench.training.progress import Silent
 from pare_bench_baselines.fine_tuning import TargetObjective
 
 

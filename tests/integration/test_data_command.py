@@ -19,7 +19,7 @@ import pytest
 from unreliable_server import unreliable_server
 
 from pare_bench.datasets.index import read_index
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 
 CONTENT = b"1,2,3\n" * 1000
 PLUGIN = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import several_processes
 
-from pare_bench.records import RunRecord
+from pare_bench.records.record import RunRecord
 
 #: A micro-batch of 7 of 31 examples: shards of unequal size, a last batch of 3.
 SMALL = ("--preset", "smoke", "-o", "size.train=31", "-o", "size.val=17", "-o", "size.test=70", "-o", "recipe.batch_size=7")

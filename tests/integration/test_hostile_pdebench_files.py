@@ -7,7 +7,7 @@ import numpy as np
 import pdebench_files as written
 import pytest
 
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 
 #: One task of each layout: a dataset it cannot do without, and what it is called in messages.
 TASKS = {

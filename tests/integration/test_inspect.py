@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pare_bench.cli import main
-from pare_bench.store import Store
+from pare_bench.records.store import Store
 
 pytest.importorskip("matplotlib")
 
@@ -68,9 +68,9 @@ def test_a_run_is_drawn_with_its_predictions(pare_bench, tmp_path, store, suite,
 
 def test_the_scores_of_single_samples_make_up_the_score_of_the_run(store):
     """The score of advection is a mean over samples."""
-    from pare_bench.inspection import samples_of_run
-    from pare_bench.predictions import PredictionsFolder
-    from pare_bench.registry import Registry
+    from pare_bench.pictures.inspection import samples_of_run
+    from pare_bench.records.predictions import PredictionsFolder
+    from pare_bench.registry.names import Registry
 
     record = record_of(store, "advection")
     count = record.task.sizes["test"]
@@ -83,8 +83,8 @@ def test_the_scores_of_single_samples_make_up_the_score_of_the_run(store):
 
 def test_what_is_drawn_is_the_sample_of_the_data_of_runs():
     """A sample of simulated data is made without all the others, and is the same; so is one of a task that needs them."""
-    from pare_bench.inspection import Choice, chosen_data, samples_of_task, splits_of
-    from pare_bench.registry import Registry
+    from pare_bench.pictures.inspection import Choice, chosen_data, samples_of_task, splits_of
+    from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
     for task, split, index in (("advection", "test", 45), ("satellite", "val", 3), ("darcy_flow", "train", 2)):
@@ -110,7 +110,7 @@ def test_a_suite_becomes_a_folder_and_a_method_chooses_runs(pare_bench, tmp_path
 
 SUITE = """
 from pare_bench import hookimpl
-from pare_bench.specs import SuiteSpec
+from pare_bench.registry.specs import SuiteSpec
 @hookimpl
 def pare_bench_suites():
     return [SuiteSpec(name="two", summary="two tasks", tasks=("satellite", "advection"))]
@@ -129,7 +129,7 @@ BLOBS = """
 import numpy as np
 from pare_bench import hookimpl
 from pare_bench.contracts.task import Field, InputShape, Metric, Split, Splits, Task, TaskSize
-from pare_bench.specs import TaskSpec
+from pare_bench.registry.specs import TaskSpec
 class Blobs(Task):
     name, version = "blobs", 1
     inputs, target = InputShape(3, (6, 6)), Field((6, 6), channels=2)

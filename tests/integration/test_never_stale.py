@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from pare_bench import identity, run_data, runner
-from pare_bench.records import RunRecord
+from pare_bench.datasets import run_data
+from pare_bench.provenance import identity
+from pare_bench.records.record import RunRecord
+from pare_bench.runs import runner
 
 TINY = ("--preset", "smoke", "-o", "size.train=8", "-o", "size.val=4", "-o", "size.test=4", "-o", "budget.epochs=1")
 SOURCE = ("-o", "source_size.train=8", "-o", "source_size.val=1", "-o", "source_size.test=1")
@@ -43,7 +45,7 @@ class Mutant(Method):
         return predictor(data)
 '''
 PARTS = '''
-from pare_bench.floor import ConstantPredictor
+from pare_bench.scoring.floor import ConstantPredictor
 
 # What the method is made of.
 def predictor(data):

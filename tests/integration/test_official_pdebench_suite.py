@@ -8,7 +8,7 @@ import json
 import pdebench_files as written
 import pytest
 
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 
 #: One task of each kind, with the released cells a side: a line, a line of three fields, a plane, a plane of four fields.
 GRIDS = {"advection": (256,), "navier_stokes_1d": (1024,), "darcy_2d": (64, 64), "navier_stokes_2d": (64, 64)}

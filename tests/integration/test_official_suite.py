@@ -9,7 +9,7 @@ import pytest
 from official_files import ninapro
 
 from pare_bench.builtin.suites.nas360.ninapro import Ninapro
-from pare_bench.published import KEYS
+from pare_bench.config.published import KEYS
 
 PROXIES = ("cifar10", "tiny_imagenet", "pascal_voc", "conll2003_features")
 SEQUENCES = ("ecg", "satellite", "deepsea")

@@ -13,8 +13,8 @@ from pare_bench import metrics
 from pare_bench.builtin.suites.nas360.satellite import Satellite
 from pare_bench.cli import main
 from pare_bench.contracts.task import Metric
-from pare_bench.records import RunRecord
-from pare_bench.run_data import target_data
+from pare_bench.datasets.run_data import target_data
+from pare_bench.records.record import RunRecord
 
 TINY = ("--preset", "smoke", "-o", "size.train=32", "-o", "size.val=16", "-o", "size.test=16", "-o", "budget.epochs=1", "-o", "recipe.batch_size=32")
 
@@ -43,7 +43,7 @@ def no_training(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("rescore trains")
 
-    monkeypatch.setattr("pare_bench.runner.run", refuse)
+    monkeypatch.setattr("pare_bench.runs.runner.run", refuse)
 
 
 def test_a_corrected_and_a_new_metric_reach_old_runs(three_runs, pare_bench, tmp_path, monkeypatch):
@@ -152,7 +152,7 @@ def test_what_changed_is_named_and_other_data_are_not_trained_on(three_runs, par
     assert "identical" in out
     assert "changed since: code pare_bench.metrics: 0000000000000000 -> " in out
     other_data(monkeypatch, "runner")
-    monkeypatch.setattr("pare_bench.reproduction.run", None)
+    monkeypatch.setattr("pare_bench.runs.reproduction.run", None)
     code, out, _ = pare_bench("reproduce", three_runs[0])
     assert code == 6
     assert "different, and not run" in out

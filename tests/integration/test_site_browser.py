@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from factories import make_grid, make_record
 
-from pare_bench.printed import printed_numbers
-from pare_bench.records import CurveRecord, TrainingRecord
+from pare_bench.comparison.printed import printed_numbers
+from pare_bench.records.record import CurveRecord, TrainingRecord
 from pare_bench.report.page import known_pictures, page
 
 pytest.importorskip("vl_convert", reason="vl-convert-python is not installed (extra report)")

@@ -72,7 +72,7 @@ def test_without_it_the_name_is_unknown(tmp_path):
 def test_it_conforms(site):
     code = """
 from pare_bench.conformance import check
-from pare_bench.registry import Registry
+from pare_bench.registry.names import Registry
 registry = Registry.from_environment()
 print([check(registry, kind, name) for kind, name in (("suite", "template"), ("task", "tones"), ("selector", "largest_norm"))])
 """

@@ -35,8 +35,6 @@ def write(root: Path, *, seed: int = 0, form: str = "arff") -> Path:
         lines = ["% credit approval", "@RELATION credit-approval"]
         lines += [f"@ATTRIBUTE A{place} {'REAL' if place in NUMBERS else nominal}" for place in range(15)]
         lines += ["@ATTRIBUTE class {+,-}", "@DATA"]
-        lines += [
-            ",".join([*(f"'{cell}'" if " " in cell else cell for cell in row), label]) for row, label in zip(rows, classes, strict=True)
-        ]
+        lines += [",".join([*(f"'{cell}'" if " " in cell else cell for cell in row), label]) for row, label in zip(rows, classes, strict=True)]
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -7,10 +7,10 @@ import pytest
 from factories import run_identity
 from hypothesis import given, settings
 
-from pare_bench.config import SLOTS, Budget, Recipe, RunConfig, Size, apply_override, parse_overrides, validated
+from pare_bench.config.resolution import Request, resolve
+from pare_bench.config.run_config import SLOTS, Budget, Recipe, RunConfig, Size, apply_override, parse_overrides, validated
 from pare_bench.errors import UsageError
-from pare_bench.registry import Registry
-from pare_bench.resolution import Request, resolve
+from pare_bench.registry.names import Registry
 
 EXAMPLES = settings(max_examples=60, deadline=None)
 REGISTRY = Registry.from_environment()

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pare_bench import statistics
-from pare_bench.comparison import compare
-from pare_bench.config import Slot
-from pare_bench.leaderboard import build, to_json
-from pare_bench.tables import as_json
+from pare_bench.comparison.compare import compare
+from pare_bench.comparison.tables import as_json
+from pare_bench.config.run_config import Slot
+from pare_bench.leaderboard.build import build, to_json
 
 FINITE = st.floats(-1e300, 1e300)
 # Few distinct values make ties common.

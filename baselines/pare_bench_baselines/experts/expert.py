@@ -10,10 +10,10 @@ from torch import nn
 
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Field, InputShape, PairMap, Split, Target
-from pare_bench.heads import OutputScale
+from pare_bench.model.heads import OutputScale
 
 if TYPE_CHECKING:
-    from pare_bench.context import Context
+    from pare_bench.training.context import Context
 
 #: ``tiny`` for tests, ``small`` for two cores and some hundred examples, ``published`` as printed or released.
 Size = Literal["tiny", "small", "published"]

@@ -18,7 +18,7 @@ from pare_bench.contracts.task import Classes, InputShape, Split
 from pare_bench_baselines.experts.expert import Expert, needs
 
 if TYPE_CHECKING:
-    from pare_bench.context import Context
+    from pare_bench.training.context import Context
 
 LENGTHS = (7, 9, 11)
 #: Regularisations among which the ridge classifier chooses by leave-one-out error, as in the paper.
@@ -113,7 +113,7 @@ def _subset(count: int, context: Context) -> NDArray[np.integer]:
 
 @torch.no_grad()
 def _features(network: Rocket, split: Split, context: Context) -> NDArray[np.float64]:
-    from pare_bench.network import to_batch
+    from pare_bench.model.network import to_batch
 
     parts = []
     for start in range(0, len(split), BATCH):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from pare_bench.config import RunConfig
+from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.executor import Executor
-from pare_bench.records import RunRecord
+from pare_bench.records.record import RunRecord
 
 
 class Local(Executor):

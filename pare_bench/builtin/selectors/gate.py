@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pare_bench.builtin.selectors.relaxation import hard_top_k, relaxed_top_k, straight_through
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
-from pare_bench.parts import nominal_rows
+from pare_bench.model.parts import nominal_rows
 
 
 class GateTopK(Selector):

@@ -45,8 +45,8 @@ class DarcyFlow(SimulatedTask):
     The official tier reads the two files of the Fourier neural operator (NAS-Bench-360: smooth1 trains, smooth2 tests), every fifth of 421 x 421
     points. Inputs are laid out as above: normalised coefficient, coordinate along the last axis, coordinate along the rows. Deviations from the
     released code: targets stay in physical units (it encodes and decodes the test targets once, which moves them by about 1e-7), and the scale of
-    the network's output has its own regulariser (``pare_bench.heads.OutputScale``: deviation with N and 1e-5 of the overall one added) where the
-    released normaliser of the solution has N - 1 and 1e-5. The released metric, one chunk of 100, is the one above.
+    the network's output has its own regulariser (``OutputScale`` in ``pare_bench.model.heads``: deviation with N, 1e-5 of the overall one added) where
+    the released normaliser of the solution has N - 1 and 1e-5. The released metric, one chunk of 100, is the one above.
 
     Measured at size ``cpu`` (test, 1 seed): constant (the mean training solution) 0.250; a small Fourier neural operator (12 channels, 2 layers of
     8 x 8 modes per corner, AdamW, one-cycle peak 5e-3, batch 20, 10 epochs, 157 s on a busy core) 0.049. The target is a function of the field on

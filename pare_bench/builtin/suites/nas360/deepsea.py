@@ -10,8 +10,8 @@ from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import deepsea_files
 from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Labels, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
 from pare_bench.datasets.lazy import mapped
+from pare_bench.scoring.tracks import chunked
 from pare_bench.simulators import chromatin
-from pare_bench.tracks import chunked
 
 if TYPE_CHECKING:
     from pare_bench.datasets.official import OfficialFiles

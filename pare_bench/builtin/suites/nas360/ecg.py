@@ -11,8 +11,8 @@ from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import ecg_files
 from pare_bench.builtin.suites.nas360.ecg_files import WINDOW
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.scoring.tracks import chunked
 from pare_bench.simulators import ecg
-from pare_bench.tracks import chunked
 
 if TYPE_CHECKING:
     from pare_bench.datasets.official import OfficialFiles

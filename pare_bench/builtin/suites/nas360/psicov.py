@@ -14,7 +14,7 @@ from pare_bench.contracts.params import Params as BaseParams
 from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Metric, OfficialFile, PairMap, SimulatedTask, Split, Splits, TaskSize, Track
 from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.errors import IntegrityError
-from pare_bench.released_metrics import mae_8_released
+from pare_bench.scoring.released_metrics import mae_8_released
 from pare_bench.seeds import stream
 from pare_bench.simulators import protein
 
@@ -46,8 +46,8 @@ class Psicov(SimulatedTask):
     The official tier reads the published files, which are converted once and turned into maps when they are asked for (an example of 512 x 512
     takes 60 MB as float32), and lays them out in the same way. ``clean``: the first 100 DeepCov proteins validate, the other 3,356 train, the 150 of
     PSICOV test (a shorter list validates with the same share of it, at least one). ``paper``: all 3,456 train and the 150 validate; the score is the
-    released one (:func:`pare_bench.released_metrics.mae_8_released`: the first protein's length for all, triangles weighted 3 to 1), over proteins
-    one by one. ORCA and PaRe use the canvas of 512, which is that of preset ``paper``.
+    released one (:func:`~pare_bench.scoring.released_metrics.mae_8_released`: the first protein's length for all, triangles weighted 3 to
+    1), over proteins one by one. ORCA and PaRe use the canvas of 512, which is that of preset ``paper``.
     Deviations: a protein longer than the canvas less its padding is cut to a window along the diagonal, from a place drawn once for its name,
     with padding around it; the released code draws rows and columns apart and cuts the padding, too, which no protein of up to 502 residues meets
     at 512. On 128, NAS-Bench-360 draws a new window at each epoch and slides one over test proteins; here a protein has one window.

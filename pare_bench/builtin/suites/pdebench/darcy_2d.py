@@ -57,7 +57,7 @@ class Darcy2d(SimulatedTask):
 
     def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:
         """Return the released score alone, over chunks of 100 as released for this task."""
-        from pare_bench.tracks import chunked
+        from pare_bench.scoring.tracks import chunked
 
         return (Metric("nrmse", chunked(self.metrics[0].compute, batch_size, at_least=100)),)
 

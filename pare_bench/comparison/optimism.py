@@ -1,0 +1,65 @@
+"""The optimism gap: how much better the ``paper`` track's protocol makes a method look than the ``clean`` one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pare_bench import statistics
+from pare_bench.records.record import RunRecord
+from pare_bench.records.variants import counted, label_records
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One method on one task in both tracks. ``gap`` is how much better the ``paper`` score is, in units of the metric (negative: worse).
+
+    ``half_width`` is that of its 95% interval over seeds: paired where both tracks have at least two seeds in common, else Welch's, None where
+    there are too few seeds.
+    """
+
+    task: str
+    method: str
+    clean: float
+    paper: float
+    gap: float
+    half_width: float | None
+    seeds: int
+
+
+def optimism_gaps(records: Iterable[RunRecord], methods: Sequence[str], tasks: Sequence[str]) -> tuple[Gap, ...]:
+    """Return the gap of every method and task that has scores in both tracks.
+
+    ``records`` are of one suite, tier and preset. The data of the tracks differ by design (the paper track trains on the validation examples, too),
+    so they are not asked to be the same.
+    """
+    pool = list(records)
+    scores = {track: _scores([record for record in pool if record.track == track]) for track in ("clean", "paper")}
+    gaps = []
+    for task in tasks:
+        for method in methods:
+            clean, paper = (scores[track].get((method, task)) for track in ("clean", "paper"))
+            if clean and paper:
+                gaps.append(_gap(task, method, clean, paper))
+    return tuple(gaps)
+
+
+def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
+    found: dict[tuple[str, str], list[RunRecord]] = {}
+    for label, group in label_records(records).items():
+        for record in counted(group)[0].values():
+            if record.status == "ok":
+                found.setdefault((label, record.task.name), []).append(record)
+    # Of several versions of a task the newest counts.
+    newest = {key: max(record.task.version for record in group) for key, group in found.items()}
+    return {key: [record for record in group if record.task.version == newest[key]] for key, group in found.items()}
+
+
+def _gap(task: str, method: str, clean: Sequence[RunRecord], paper: Sequence[RunRecord]) -> Gap:
+    better = 1 if clean[0].primary.direction == "minimise" else -1
+    first, second = ({record.seed: better * record.primary.value for record in group} for group in (clean, paper))
+    paired = statistics.paired_differences(first, second)
+    half = statistics.half_width(paired) if len(paired) >= 2 else statistics.welch_half_width(list(first.values()), list(second.values()))
+    means = [statistics.mean(list(each.values())) for each in (first, second)]
+    difference = statistics.mean(paired) if paired else means[0] - means[1]
+    return Gap(task, method, better * means[0], better * means[1], difference, half, len(paired) or min(len(first), len(second)))

@@ -1,0 +1,129 @@
+"""From the words of a command to resolved runs: suite, method, preset and ``-o`` options become :class:`RunConfig` objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+from pare_bench.config.presets import preset_values
+from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
+from pare_bench.errors import UsageError, check_tasks
+from pare_bench.registry.names import Registry
+from pare_bench.registry.specs import TaskSpec
+
+if TYPE_CHECKING:
+    from pare_bench.contracts.task import Task, TaskSize
+
+#: Value of ``-o recipe=`` that gives every method the same optimiser, batch, epochs and proxy.
+SHARED = "shared"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. ``tasks`` empty means every task of the suite; ``tiers`` has the tasks whose tier is not ``tier``."""
+
+    method: str
+    suite: str
+    tasks: tuple[str, ...] = ()
+    preset: str = "cpu"
+    tier: str = "generated"
+    tiers: Mapping[str, str] = field(default_factory=dict)
+    track: str = "clean"
+    seeds: tuple[int, ...] = (0,)
+    device: str = "cpu"
+    overrides: tuple[str, ...] = ()
+
+
+def resolve(registry: Registry, request: Request) -> list[RunConfig]:
+    """Return one configuration per task and seed, tasks in suite order.
+
+    Raises:
+        UsageError: a name, path or value does not fit; nothing has run yet.
+    """
+    suite = registry.spec("suite", request.suite)
+    registry.entry("method", request.method)
+    check_tasks(request.tasks, request.suite, suite.tasks)
+    tasks = [task for task in suite.tasks if not request.tasks or task in request.tasks]
+    overrides = parse_overrides(request.overrides)
+    return [resolve_one(registry, request, task, seed, overrides) for seed in request.seeds for task in tasks]
+
+
+def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
+    """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked."""
+    method_class = registry.component("method", request.method)
+    used = registry.spec("method", request.method).slots
+    shared = (("recipe",), SHARED) in overrides
+    overrides = [item for item in overrides if item != (("recipe",), SHARED)]
+    defaults = preset_values(request.preset, registry.spec("task", task), request.method, shared=shared)
+    values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
+    tier = request.tiers.get(task, request.tier)
+    _check_tier(registry.spec("task", task), tier)
+    values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
+    task_class = registry.component("task", task)
+    values["task"] = {"name": task, "params": task_defaults(task_class, request.preset, request.track)}
+    method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {})}
+    values["method"] = {"name": request.method, "params": method_params}
+    if request.track == "paper":
+        # As if given by -o, but before it: what the released code does can still be overruled point by point.
+        released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
+        _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
+    values["size"] = dict(vars(default_size(task_class, request.preset))) if tier == "generated" else None
+    _apply(values, [item for item in overrides if item[0][0] == "method"], used)
+    for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
+        values[slot]["params"] = {**values[slot]["params"], **implied}
+    if not shared:
+        recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
+        _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
+    _apply(values, [item for item in overrides if item[0][0] != "method"], used)
+    if tier != "generated" and values["size"] is not None:
+        raise UsageError(f"task '{task}' on tier '{tier}' has as many examples as its data, option -o sets 'size'", hint="leave size out")
+    for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
+        if slot in values:
+            chosen = values[slot]
+            values[slot] = {"name": chosen["name"], "params": registry.params(kind, chosen["name"], chosen["params"]).model_dump(mode="json")}
+    if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
+        if "source_size" in values:
+            name = values["source"]["name"]
+            raise UsageError(f"source '{name}' is read from its published files and has no source_size", hint="-o source.max_samples=NUMBER")
+    elif "source" in values:
+        source_size = default_size(registry.component("task", values["source"]["name"]), request.preset)
+        values["source_size"] = vars(source_size) | values.get("source_size", {})
+    return validated(values)
+
+
+def task_defaults(task_class: type[Task], preset: str, track: str) -> dict[str, Any]:
+    """Return the parameters that preset and track give a task, before ``-o``."""
+    return {**task_class.preset_params.get(preset, {}), **(task_class.released_params if track == "paper" else {})}
+
+
+def default_size(task_class: type[Task], preset: str) -> TaskSize:
+    """Return the size of a task's generated data that a preset gives."""
+    return task_class.sizes.get(preset, task_class.sizes["cpu"])
+
+
+def auto_tier(registry: Registry, task: str) -> str:
+    """Return the tier that ``auto`` takes: official where the published files are, else the one that needs none.
+
+    A task that has published files alone is asked for them: what is missing and where it can be had is said when they are read.
+    """
+    from pare_bench.datasets.official import data_root, state_of
+
+    present = state_of(data_root(), task, registry.component("task", task).official_files) == "present"
+    return "official" if present else registry.spec("task", task).offline_tier or "official"
+
+
+def no_such_tier(task: TaskSpec, tier: str) -> UsageError:
+    """Return the error for a tier that a task does not have."""
+    return UsageError(f"task '{task.name}' has no tier '{tier}', it has {' and '.join(task.tiers)}", hint=f"--tier {task.tiers[0]}, or --tier auto")
+
+
+def _check_tier(task: TaskSpec, tier: str) -> None:
+    # A task without a reader of official files says so itself, with the folder it looked into; what is no tier at all is refused by its field.
+    if tier in get_args(Tier) and tier not in (*task.tiers, "official"):
+        raise no_such_tier(task, tier)
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:
+    for path, value in overrides:
+        apply_override(values, path, value, used)

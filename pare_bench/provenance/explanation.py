@@ -1,0 +1,186 @@
+"""Why a run was carried out or served: its identity beside that of the nearest stored run, part by part, field by field, module by module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pare_bench.code.digest import combined
+from pare_bench.config.run_config import RunConfig
+from pare_bench.errors import UnknownNameError
+from pare_bench.provenance.identity import code_of, libraries_of
+from pare_bench.records.record import IdentityRecord, RunRecord
+from pare_bench.records.variants import age
+from pare_bench.registry.names import Registry
+
+Part = Literal["config", "code", "data", "source", "weights", "libraries"]
+PARTS: tuple[Part, ...] = ("config", "code", "data", "source", "weights", "libraries")
+#: How many differences a sentence names.
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which two runs differ: ``name`` is a field of the configuration, a module or a library, empty where a part is one digest."""
+
+    part: Part
+    name: str
+    stored: str
+    now: str
+
+    def __str__(self) -> str:
+        return " ".join(word for word in (self.part, self.name) if word) + f": {self.stored} -> {self.now}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is: its configuration and, unless an old record did not keep it, its identity."""
+
+    config: RunConfig
+    identity: IdentityRecord | None
+    code_sha256: str
+    data: str
+    source: str | None
+    weights: str | None
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Run:
+        """Return what a stored run was."""
+        source = record.source.data_sha256 if record.source else None
+        return cls(record.config, record.identity, record.code_sha256, record.task.data_sha256, source, record.weights_sha256)
+
+    @classmethod
+    def now(cls, config: RunConfig, identity: IdentityRecord) -> Run:
+        """Return what a run would be now."""
+        return cls(config, identity, combined(identity.code), identity.data, identity.source, identity.weights)
+
+
+def differences(stored: Run, now: Run) -> list[Difference]:
+    """Return in what two runs differ; empty where one would be served for the other.
+
+    Parts that an old record did not keep are compared by the digests that it has, and not at all where it has none.
+    """
+    found = _entries("config", _flat(stored.config.model_dump(mode="json")), _flat(now.config.model_dump(mode="json")))
+    if stored.identity is None or now.identity is None:
+        if stored.code_sha256 != now.code_sha256:
+            found.append(Difference("code", "", f"{stored.code_sha256[:12]} (modules not kept)", now.code_sha256[:12]))
+    else:
+        found += _entries("code", stored.identity.code, now.identity.code)
+    digests: tuple[tuple[Part, str | None, str | None], ...] = (
+        ("data", stored.data, now.data),
+        ("source", stored.source, now.source),
+        ("weights", stored.weights, now.weights),
+    )
+    found += [Difference(part, "", _short(before), _short(after)) for part, before, after in digests if before != after]
+    if stored.identity is not None and now.identity is not None:
+        found += _entries("libraries", stored.identity.libraries, now.identity.libraries)
+    return found
+
+
+def nearest(now: Run, records: Iterable[RunRecord]) -> tuple[RunRecord, list[Difference]] | None:
+    """Return the stored run that differs least, and in what: fewest fields of the configuration first, then fewest other things, newest last.
+
+    None where there is no record.
+    """
+    candidates = [(record, differences(Run.of(record), now)) for record in sorted(records, key=age, reverse=True)]
+    return min(candidates, key=_distance, default=None)
+
+
+def _distance(candidate: tuple[RunRecord, list[Difference]]) -> tuple[int, int]:
+    settings = sum(difference.part == "config" for difference in candidate[1])
+    return settings, len(candidate[1]) - settings
+
+
+def cause(now: Run, records: Sequence[RunRecord]) -> str:
+    """Return why a run is carried out, given the stored runs of its method on its task."""
+    found = nearest(now, records)
+    if found is None:
+        return "no run of this method on this task is in the store"
+    record, differing = found
+    if not differing:
+        return f"the stored run {record.status}: {record.reason}"
+    return f"nearest stored run {record.run_id} differs in {sentence(differing)}"
+
+
+def sentence(differing: Sequence[Difference]) -> str:
+    """Return the first few differences in one line."""
+    more = f", and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+    return ", ".join(map(str, differing[:_NAMED])) + more
+
+
+def by_part(differing: Iterable[Difference]) -> dict[Part, list[Difference]]:
+    """Return differences by part, all parts present, in the order of :data:`PARTS`."""
+    grouped: dict[Part, list[Difference]] = {part: [] for part in PARTS}
+    for difference in differing:
+        grouped[difference.part].append(difference)
+    return grouped
+
+
+def _entries(part: Part, stored: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
+    names = sorted(name for name in {*stored, *now} if stored.get(name) != now.get(name))
+    return [Difference(part, name, stored.get(name, "absent"), now.get(name, "absent")) for name in names]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        # ``mixer.params.begin`` goes by the path that -o takes: ``mixer.begin``.
+        path = prefix.rstrip(".") + "." if name == "params" and prefix else f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            flat |= _flat(value, path if path.endswith(".") else f"{path}.")
+        else:
+            flat[path] = json.dumps(value)
+    return flat
+
+
+def _short(digest: str | None) -> str:
+    return digest[:12] if digest else "none"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A stored run beside the code and libraries that are here now, and beside its nearest neighbour in the store.
+
+    ``changed`` is what has changed since, None where that cannot be said (``unknown`` tells why): code and libraries, for configuration and data
+    are known when the run is called for. ``neighbour`` is the nearest other run of the same method on the same task.
+    """
+
+    record: RunRecord
+    changed: list[Difference] | None
+    unknown: str | None
+    neighbour: tuple[RunRecord, list[Difference]] | None
+
+    @property
+    def verdict(self) -> str:
+        """What the same command would do now."""
+        run = f"run {self.record.run_id}"
+        if self.changed is None:
+            return f"{run}: whether it would be served cannot be said: {self.unknown}"
+        if self.changed:
+            return f"{run} would be done again: {sentence(self.changed)}"
+        if self.record.status == "failed":
+            return f"{run} would be done again: it failed ({self.record.reason})"
+        return f"{run} would be served: code and libraries are what they were; the data are compared when it is called for"
+
+
+def explain(registry: Registry, record: RunRecord, others: Iterable[RunRecord]) -> Explanation:
+    """Explain a stored run; ``others`` are the stored runs of its method on its task."""
+    neighbour = nearest(Run.of(record), [other for other in others if other.run_id != record.run_id])
+    changed, unknown = changes_since(registry, record)
+    return Explanation(record, changed, unknown, neighbour)
+
+
+def changes_since(registry: Registry, record: RunRecord) -> tuple[list[Difference] | None, str | None]:
+    """Return which code and libraries have changed since a run, or None and why that cannot be said."""
+    if record.identity is None:
+        return None, "its record is of version 1, which did not keep the parts"
+    try:
+        code = code_of(registry, record.config)
+    except UnknownNameError as error:
+        return None, str(error)
+    return [
+        *_entries("code", record.identity.code, code),
+        *_entries("libraries", record.identity.libraries, libraries_of(code)),
+    ], None

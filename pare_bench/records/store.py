@@ -1,0 +1,234 @@
+"""Records on disk: one file per run, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from glob import escape
+from pathlib import Path
+
+from pare_bench.config.run_config import RunConfig
+from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
+from pare_bench.records.migrations import NewerSchemaError
+from pare_bench.records.record import RecordFault, RunRecord
+
+#: Seconds after which a temporary file is what a killed process left behind.
+_LEFT_BEHIND = 3600
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` to a temporary file beside ``path``, flush it to disk and rename it: readers see the old file or the new one.
+
+    Raises:
+        EnvironmentFault: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+            _flush_folder(path.parent)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power failure, where the operating system can flush folders."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Store:
+    """The records below ``root/records``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.records_folder = root / "records"
+
+    def check_writable(self) -> None:
+        """Fail before any training when results could not be saved afterwards; sweep up what killed processes left half-written.
+
+        Raises:
+            EnvironmentFault: ``root`` cannot be created or written.
+        """
+        try:
+            self.records_folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.records_folder):
+                pass
+            for path in self.root.rglob(".*.tmp"):
+                if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"--out '{self.root}' cannot be written: {error.strerror or error}", hint="choose a writable folder with --out DIR"
+            ) from error
+
+    def path(self, suite: str, task: str, method: str, run_id: str) -> Path:
+        """Return where the record of a run stands."""
+        return self.records_folder / suite / task / method / f"{run_id}.json"
+
+    def find(self, suite: str, task: str, method: str, run_id: str) -> RunRecord | None:
+        """Return the record of a run, or None when it has not been run.
+
+        Raises:
+            IntegrityError: the file exists and is not a record.
+        """
+        path = self.path(suite, task, method, run_id)
+        return read_record(path) if path.exists() else None
+
+    def find_or_set_aside(self, suite: str, task: str, method: str, run_id: str) -> tuple[RunRecord | None, Path | None]:
+        """Return the record of a run, None when it has not been run, and where a damaged record of it has been moved, so that it can be run again.
+
+        Raises:
+            IntegrityError: the record has been written by a newer version of pare-bench.
+            EnvironmentFault: a damaged record cannot be moved.
+        """
+        try:
+            return self.find(suite, task, method, run_id), None
+        except IntegrityError as error:
+            # Another version's record is as good as ours.
+            if isinstance(error.__cause__, RecordFault) and isinstance(error.__cause__.__cause__, NewerSchemaError):
+                raise
+            return None, self.set_aside(self.path(suite, task, method, run_id))
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a damaged file to ``damaged/`` and return where it is now.
+
+        Raises:
+            EnvironmentFault: it cannot be moved.
+        """
+        place = self.root / "damaged" / path.relative_to(self.root)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            number = 1
+            while (target := place.with_name(f"{place.name}.{number}")).exists():
+                number += 1
+            path.replace(target)
+        except OSError as error:
+            raise EnvironmentFault(f"cannot move the damaged '{path}' away: {error.strerror or error}", hint=f"rm '{path}'") from error
+        return target
+
+    def paths(self, suite: str = "*", task: str = "*", method: str = "*", run: str = "*") -> list[Path]:
+        """Return the record files, sorted, whose names match; ``*`` and the like in a name are wildcards."""
+        return sorted(self.records_folder.glob(f"{suite}/{task}/{method}/{run}.json"))
+
+    def of_method(self, suite: str, task: str, method: str) -> list[RunRecord]:
+        """Return the readable records of a method on a task, in the order of their paths."""
+        found = []
+        for path in self.paths(escape(suite), escape(task), escape(method)):
+            try:
+                found.append(read_record(path))
+            except IntegrityError:
+                continue
+        return found
+
+    def newest(self, config: RunConfig) -> RunRecord | None:
+        """Return the newest record of exactly this configuration, whatever code and data it was made with."""
+        same = [record for record in self.of_method(config.suite, config.task.name, config.method.name) if record.config == config]
+        return max(same, key=lambda record: (record.finished, record.run_id), default=None)
+
+    def locate(self, run: str) -> Path:
+        """Return the record file of a run that is given as a path, a run id, or the first four or more digits of one.
+
+        Raises:
+            UsageError: there is no such run, or several.
+        """
+        if Path(run).is_file():
+            return Path(run)
+        plain = len(run) >= 4 and set(run) <= set("0123456789abcdef")
+        found = self.paths(run=f"{run}*") if plain else []
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"there is no run '{run}' in '{self.root}'", hint=f"pare-bench status --out {self.root}")
+        raise UsageError(
+            f"run '{run}' is the beginning of {len(found)} run ids", hint="give more digits: " + ", ".join(path.stem for path in found[:5])
+        )
+
+    def save(self, record: RunRecord) -> Path:
+        """Write a record and return its path."""
+        path = self.path(record.suite, record.task.name, record.method.name, record.run_id)
+        write_atomically(path, record.to_json().encode())
+        return path
+
+    def records(self) -> Iterator[RunRecord]:
+        """Yield all records, in the order of their paths.
+
+        Raises:
+            IntegrityError: a file is not a record.
+        """
+        for path in self.paths():
+            yield read_record(path)
+
+
+class RecordCache:
+    """All records of a store, each file parsed again only when it has changed."""
+
+    def __init__(self, store: Store, skip: Callable[[Path, str], None] | None = None) -> None:
+        """Watch ``store``; a file that is not a record is told to ``skip`` (path, message) once and left out, or raised without it."""
+        self._store = store
+        self._skip = skip
+        self._known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
+
+    def records(self) -> list[RunRecord]:
+        """Return the records as they are on disk now, in the order of their paths.
+
+        Raises:
+            IntegrityError: a file is not a record, and nobody wants to be told.
+        """
+        known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
+        for path in self._store.paths():
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # moved away by another process
+                continue
+            state = (status.st_mtime_ns, status.st_size)
+            seen = self._known.get(path)
+            known[path] = seen if seen is not None and seen[0] == state else (state, self._read(path))
+        self._known = known
+        return [record for _, record in known.values() if record is not None]
+
+    def _read(self, path: Path) -> RunRecord | None:
+        try:
+            return read_record(path)
+        except IntegrityError as error:
+            if self._skip is None:
+                raise
+            self._skip(path, str(error))
+            return None
+
+
+def store_of(path: Path) -> Store | None:
+    """Return the store in which a record file stands, None where it stands alone."""
+    folders = path.resolve().parents
+    return Store(folders[4]) if len(folders) > 4 and folders[3].name == "records" else None
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record.
+
+    Raises:
+        IntegrityError: the file is not a record of a known schema, or has been changed since it was written.
+        EnvironmentFault: the file cannot be read.
+    """
+    try:
+        return RunRecord.from_json(path.read_text("utf-8"))
+    except (RecordFault, UnicodeDecodeError) as error:
+        raise IntegrityError(f"'{path}' is not a run record: {error}", hint="move the file away and run the command again") from error
+    except OSError as error:
+        raise EnvironmentFault(f"'{path}' cannot be read: {error.strerror or error}", hint=f"ls -l '{path}'") from error

@@ -1,0 +1,90 @@
+"""The hooks. Registering hooks yield specs; observing hooks are told and can neither change nor fail a run.
+
+A plugin is any module that implements some of these with :data:`pare_bench.hookimpl` and is named in the entry-point group ``pare_bench``::
+
+    # pyproject.toml                          # margin_plugin.py
+    [project.entry-points.pare_bench]         @hookimpl
+    margin = "margin_plugin"                  def pare_bench_selectors():
+                                                  yield SelectorSpec(name="margin", summary="...", target="margin_plugin:Margin")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from pare_bench.registry import specs
+
+if TYPE_CHECKING:
+    from pare_bench.config.run_config import RunConfig
+    from pare_bench.records.record import RunRecord
+
+PROJECT = "pare_bench"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def pare_bench_tasks() -> Iterable[specs.TaskSpec]:
+    """Yield tasks: ``TaskSpec(name="ecg2", summary="...", target="my_tasks:Ecg2", modality="sequence")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_suites() -> Iterable[specs.SuiteSpec]:
+    """Yield suites: ``SuiteSpec(name="mine", summary="...", tasks=("ecg2", "ecg"))``."""
+    return ()
+
+
+@hookspec
+def pare_bench_backbones() -> Iterable[specs.BackboneSpec]:
+    """Yield backbones: ``BackboneSpec(name="tiny", summary="...", target="my_bodies:Tiny", modality="image")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_embedders() -> Iterable[specs.EmbedderSpec]:
+    """Yield embedders: ``EmbedderSpec(name="spline", summary="...", target="my_embedders:Spline", modality="sequence")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_selectors() -> Iterable[specs.SelectorSpec]:
+    """Yield selectors: ``SelectorSpec(name="margin", summary="...", target="my_selectors:Margin")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_mixers() -> Iterable[specs.MixerSpec]:
+    """Yield mixers: ``MixerSpec(name="cutmix", summary="...", target="my_mixers:CutMix")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_aligners() -> Iterable[specs.AlignerSpec]:
+    """Yield aligners: ``AlignerSpec(name="coral", summary="...", target="my_aligners:Coral")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_methods() -> Iterable[specs.MethodSpec]:
+    """Yield methods: ``MethodSpec(name="mine", summary="...", target="my_methods:Mine", slots=("backbone", "embedder"))``."""
+    return ()
+
+
+@hookspec
+def pare_bench_executors() -> Iterable[specs.ExecutorSpec]:
+    """Yield executors: ``ExecutorSpec(name="queue", summary="...", target="my_executors:Queue")``."""
+    return ()
+
+
+@hookspec
+def pare_bench_run_started(config: RunConfig, run_id: str) -> None:
+    """Be told that a run begins, before its first training step."""
+
+
+@hookspec
+def pare_bench_run_finished(record: RunRecord) -> None:
+    """Be told that a run has ended and its record is on disk."""

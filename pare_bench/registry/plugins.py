@@ -1,0 +1,145 @@
+"""Find plugins, remember where each one came from, and survive broken ones."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pluggy
+
+from pare_bench.errors import PluginError, nearest
+from pare_bench.registry import hookspecs, specs
+
+GROUP = "pare_bench"
+SELECTION_VARIABLE = "PARE_BENCH_PLUGINS"
+#: Loaded whatever ``PARE_BENCH_PLUGINS`` says: without them the tool has no content. They use the same hooks as everybody.
+OWN = ("builtin", "baselines")
+#: kind -> (registering hook, what it yields); the order is the order of ``pare-bench list``.
+KINDS: Mapping[str, tuple[str, type]] = {
+    "suite": ("pare_bench_suites", specs.SuiteSpec),
+    "task": ("pare_bench_tasks", specs.TaskSpec),
+    "method": ("pare_bench_methods", specs.MethodSpec),
+    "backbone": ("pare_bench_backbones", specs.BackboneSpec),
+    "embedder": ("pare_bench_embedders", specs.EmbedderSpec),
+    "selector": ("pare_bench_selectors", specs.SelectorSpec),
+    "mixer": ("pare_bench_mixers", specs.MixerSpec),
+    "aligner": ("pare_bench_aligners", specs.AlignerSpec),
+    "executor": ("pare_bench_executors", specs.ExecutorSpec),
+}
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """Where a plugin came from; ``error`` says why it could not be loaded (None: it was)."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    error: str | None = None
+
+    def __str__(self) -> str:
+        return f"'{self.name}' ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The loaded plugins: a pluggy manager of our own, and the provenance of each plugin by name."""
+
+    manager: pluggy.PluginManager
+    infos: tuple[PluginInfo, ...]
+
+    @property
+    def broken(self) -> tuple[PluginInfo, ...]:
+        """Plugins that could not be loaded."""
+        return tuple(info for info in self.infos if info.error is not None)
+
+    def notify(self, hook: str, **arguments: object) -> None:
+        """Call an observing hook; what an observer raises becomes a warning, never a failed run."""
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            try:
+                implementation.function(**{name: arguments[name] for name in implementation.argnames})
+            except Exception as error:  # noqa: BLE001 - an observer may fail in any way and must not take the run with it
+                warnings.warn(f"plugin '{implementation.plugin_name}' failed in {hook}: {error!r}", RuntimeWarning, stacklevel=2)
+
+
+def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Plugins:
+    """Load the plugins that ``PARE_BENCH_PLUGINS`` allows.
+
+    Unset: all installed ones. ``none``: only pare-bench's own. ``a,b``: pare-bench's own and exactly those. A plugin that cannot be imported,
+    that names an unknown hook or whose hook fails is kept in :attr:`Plugins.infos` with its error, and nothing of it is registered.
+
+    Raises:
+        PluginError: ``PARE_BENCH_PLUGINS`` names a plugin that is not installed.
+    """
+    environ = os.environ if environ is None else environ
+    found = list(importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points)
+    wanted = _wanted(environ.get(SELECTION_VARIABLE), {point.name for point in found})
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    infos: list[PluginInfo] = []
+    # Own plugins first, then by name: the order of installation must not decide anything.
+    for point in sorted(found, key=lambda point: (point.name not in OWN, point.name, point.value)):
+        if wanted is not None and point.name not in wanted:
+            continue
+        distribution = point.dist.name if point.dist else "unknown"
+        version = point.dist.version if point.dist else "unknown"
+        taken = next((info for info in infos if info.name == point.name), None)
+        error = f"the plugin name is already taken by {taken}" if taken else _register(manager, point)
+        infos.append(PluginInfo(point.name, point.value, distribution, version, error))
+    return Plugins(manager, tuple(infos))
+
+
+def _wanted(setting: str | None, installed: set[str]) -> set[str] | None:
+    if setting is None:
+        return None
+    names = {name.strip() for name in setting.split(",") if name.strip()} - {"none"}
+    for name in sorted(names - installed):
+        close = nearest(name, installed)
+        raise PluginError(
+            f"{SELECTION_VARIABLE} names plugin '{name}', which is not installed" + (f"; did you mean '{close}'?" if close else ""),
+            hint=f"installed: {', '.join(sorted(installed)) or 'none'}",
+        )
+    return names | set(OWN)
+
+
+def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoint) -> str | None:
+    """Import and register one plugin; return what went wrong, or None."""
+    try:
+        module = point.load()
+    except Exception as error:  # noqa: BLE001 - foreign code may fail in any way; it is reported by name and the tool goes on
+        return f"cannot be imported: {type(error).__name__}: {error}"
+    try:
+        manager.register(module, name=point.name)
+        # pluggy accepts misspelt hooks until asked; without this a typo would silently register nothing.
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError) as error:
+        if manager.has_plugin(point.name):
+            manager.unregister(name=point.name)
+        known = [name for name in vars(hookspecs) if name.startswith("pare_bench_")]
+        pending = [name for name in vars(module) if name.startswith("pare_bench_") and name not in known]
+        close = nearest(pending[0], known) if pending else None
+        return f"does not fit the hooks: {' '.join(str(error).split())}" + (f" (did you mean '{close}'?)" if close else "")
+    problem = _failing_hook(manager, point.name)
+    if problem is not None:
+        manager.unregister(name=point.name)
+    return problem
+
+
+def _failing_hook(manager: pluggy.PluginManager, name: str) -> str | None:
+    """Call the registering hooks of one plugin; return which of them raises or yields something that is not its spec, or None."""
+    for hook, spec_class in KINDS.values():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            if implementation.plugin_name != name:
+                continue
+            try:
+                yielded = list(implementation.function())
+            except Exception as error:  # noqa: BLE001 - as above
+                return f"fails in {hook}: {type(error).__name__}: {error}"
+            for spec in yielded:
+                if not isinstance(spec, spec_class):
+                    return f"yields {type(spec).__name__} from {hook}, which takes {spec_class.__name__}"
+    return None

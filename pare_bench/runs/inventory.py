@@ -1,0 +1,126 @@
+"""What of a suite is there: for every method, task and seed whether it is done, out of date, failed, running or missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pare_bench.provenance.explanation import changes_since, sentence
+from pare_bench.records.record import RunRecord
+from pare_bench.records.variants import Division, age, division_of, label_records
+from pare_bench.registry.names import Registry
+from pare_bench.runs.marks import RunningRun
+
+State = Literal["ok", "skipped", "stale", "failed", "running", "interrupted", "missing"]
+STATES: tuple[State, ...] = ("ok", "skipped", "stale", "failed", "running", "interrupted", "missing")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a plan. ``detail`` is the reason of a failure or skip, what changed, or where it is being run."""
+
+    division: Division
+    method: str
+    task: str
+    seed: int
+    state: State
+    run_id: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which runs are asked for; empty or None: all that any record knows of, on every task of the suite."""
+
+    suite: str
+    methods: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    preset: str | None = None
+    tier: str | None = None
+    track: str | None = None
+
+    def wants(self, division: Division, method: str, task: str) -> bool:
+        """Return whether a method, or a variant of it, on a task is asked for."""
+        return (
+            division.suite == self.suite
+            and self.preset in (None, division.preset)
+            and self.tier in (None, division.tier)
+            and self.track in (None, division.track)
+            and (not self.methods or method in self.methods or method.partition("[")[0] in self.methods)
+            and (not self.tasks or task in self.tasks)
+        )
+
+
+def inventory(registry: Registry, records: Iterable[RunRecord], running: Sequence[RunningRun], asked: Asked) -> list[Cell]:
+    """Return the runs of a suite, by division, method, task (in suite order) and seed.
+
+    A run is ``stale`` when code or libraries have changed since its record was written: the same command would do it again. What is ``missing`` are
+    the seeds asked for, or those that any run of the same method in the same division has.
+    """
+    tasks = [task for task in registry.spec("suite", asked.suite).tasks if not asked.tasks or task in asked.tasks]
+    newest: dict[tuple[Division, str], dict[tuple[str, int], RunRecord]] = defaultdict(dict)
+    for division, group in _by_division(records).items():
+        for label, runs in label_records(group).items():
+            for record in sorted(runs, key=age):
+                if asked.wants(division, label, record.task.name) and (not asked.seeds or record.seed in asked.seeds):
+                    newest[division, label][record.task.name, record.seed] = record
+    begun: dict[tuple[Division, str], dict[tuple[str, int], RunningRun]] = defaultdict(dict)
+    for run in running:
+        division = Division(run.suite, run.tier, run.track, run.preset)
+        if asked.wants(division, run.method, run.task) and (not asked.seeds or run.seed in asked.seeds):
+            begun[division, run.method][run.task, run.seed] = run
+    cells: list[Cell] = []
+    groups = sorted({*newest, *begun}) or []
+    for key in [*groups, *_unknown_methods(groups, asked)]:
+        found, at_work = newest.get(key, {}), begun.get(key, {})
+        seeds = asked.seeds or tuple(sorted({seed for _, seed in {*found, *at_work}})) or (0,)
+        cells += [
+            _cell(registry, key, task, seed, found.get((task, seed)), at_work.get((task, seed)))
+            for task in [*tasks, *sorted({name for name, _ in found} - set(tasks))]
+            for seed in seeds
+        ]
+    return cells
+
+
+def _unknown_methods(groups: Sequence[tuple[Division, str]], asked: Asked) -> list[tuple[Division, str]]:
+    """Return methods that were asked for and have nothing at all, in the divisions that there are."""
+    have = {label.partition("[")[0] for _, label in groups} | {label for _, label in groups}
+    divisions = sorted({division for division, _ in groups}) or [
+        Division(asked.suite, asked.tier or "generated", asked.track or "clean", asked.preset or "cpu")
+    ]
+    return [(division, method) for division in divisions for method in asked.methods if method not in have]
+
+
+def _by_division(records: Iterable[RunRecord]) -> Mapping[Division, list[RunRecord]]:
+    groups: dict[Division, list[RunRecord]] = defaultdict(list)
+    for record in records:
+        groups[division_of(record)].append(record)
+    return groups
+
+
+def _cell(registry: Registry, key: tuple[Division, str], task: str, seed: int, record: RunRecord | None, at_work: RunningRun | None) -> Cell:
+    division, method = key
+    if at_work is not None:
+        state, detail = _progress(at_work)
+        return Cell(division, method, task, seed, state, at_work.run_id, detail)
+    if record is None:
+        return Cell(division, method, task, seed, "missing")
+    if record.status == "failed":
+        return Cell(division, method, task, seed, "failed", record.run_id, record.reason or "")
+    changed, unknown = changes_since(registry, record)
+    if changed or (changed is None and record.identity is None):
+        return Cell(division, method, task, seed, "stale", record.run_id, sentence(changed) if changed else unknown or "")
+    return Cell(division, method, task, seed, record.status, record.run_id, record.reason or "")
+
+
+def _progress(run: RunningRun) -> tuple[State, str]:
+    alive = run.alive()
+    where = f"{run.host}, process {run.process}, since {run.started}"
+    if alive is None:
+        return "running", f"perhaps, on another machine: {where}"
+    if alive:
+        return "running", where
+    return "interrupted", "goes on from its checkpoint" if run.checkpoint else "no checkpoint yet: begins anew"

@@ -1,0 +1,137 @@
+"""Plugin loading with distributions that really lie on sys.path: selection, provenance, and survival of broken ones."""
+
+import pytest
+
+from pare_bench.errors import PluginError
+from pare_bench.registry.names import Registry
+from pare_bench.registry.plugins import load_plugins
+
+GOOD = """
+from pare_bench import SelectorSpec, hookimpl
+
+@hookimpl
+def pare_bench_selectors():
+    yield SelectorSpec(name="{name}", summary="a test", target="nowhere:Nothing")
+"""
+
+
+def info(plugins, name):
+    return next(each for each in plugins.infos if each.name == name)
+
+
+def test_own_plugins_come_first_and_are_good(install):
+    install("aaa", GOOD.format(name="first"))
+    plugins = load_plugins({})
+    assert [each.name for each in plugins.infos] == ["baselines", "builtin", "aaa"]
+    assert plugins.broken == ()
+
+
+def test_provenance(install):
+    install("good", GOOD.format(name="fine"), distribution="pare-bench-fine", version="3.1")
+    plugins = load_plugins({})
+    assert str(info(plugins, "good")) == "'good' (pare-bench-fine 3.1)"
+    entry = Registry(plugins).entry("selector", "fine")
+    assert (entry.plugin.distribution, entry.plugin.version, entry.plugin.module) == ("pare-bench-fine", "3.1", "plugin_of_good")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import a_module_that_is_not_there", ("cannot be imported", "ModuleNotFoundError", "a_module_that_is_not_there")),
+        ("raise RuntimeError('no licence')", ("cannot be imported", "RuntimeError: no licence")),
+        ("def broken(:", ("cannot be imported", "SyntaxError")),
+        (GOOD.format(name="x").replace("pare_bench_selectors", "pare_bench_selector"), ("does not fit", "did you mean 'pare_bench_selectors'?")),
+        (GOOD.format(name="x").replace("selectors():", "selectors(registry):"), ("does not fit", "registry")),
+        (
+            GOOD.format(name="x").replace("pare_bench_selectors", "pare_bench_mixers"),
+            ("yields SelectorSpec from pare_bench_mixers", "takes MixerSpec"),
+        ),
+        (GOOD.format(name="x").replace("    yield", "    raise OSError('gone')\n    yield"), ("fails in pare_bench_selectors", "OSError: gone")),
+        (GOOD.format(name="No-Good"), ("fails in pare_bench_selectors", "'No-Good' is not allowed")),
+        (GOOD.format(name="x").replace("    yield", "    return None\n    yield").replace("yield", "pass  #"), ("fails in pare_bench_selectors",)),
+    ],
+    ids=["import", "raises", "syntax", "misspelt", "argument", "wrong spec", "hook fails", "bad name", "returns None"],
+)
+def test_a_broken_plugin_is_reported_and_stops_nothing(install, source, words):
+    install("broken", source)
+    install("sound", GOOD.format(name="sound_one"))
+    plugins = load_plugins({})
+    assert [each.name for each in plugins.broken] == ["broken"]
+    for word in words:
+        assert word in info(plugins, "broken").error
+    assert "\n" not in info(plugins, "broken").error.strip()
+    registry = Registry(plugins)
+    assert "sound_one" in registry.names("selector")
+    assert "gate_gumbel" in registry.names("selector")
+    assert not {"x", "No-Good"} & set(registry.names("selector"))
+
+
+def test_a_good_hook_of_a_broken_plugin_registers_nothing(install):
+    install("half", GOOD.format(name="half_selector") + "\n@hookimpl\ndef pare_bench_mixers():\n    yield 3\n")
+    registry = Registry(load_plugins({}))
+    assert "half_selector" not in registry.names("selector")
+    assert "yields int from pare_bench_mixers" in registry.plugins.broken[0].error
+
+
+def test_a_plugin_name_is_taken_once(install):
+    install("twice", GOOD.format(name="one"), distribution="dist-a", module="twice_a")
+    install("twice", GOOD.format(name="two"), distribution="dist-b", module="twice_b")
+    plugins = load_plugins({})
+    (broken,) = plugins.broken
+    assert "already taken by 'twice' (dist-a 1.0)" in broken.error
+    assert broken.distribution == "dist-b"
+
+
+def test_selection_by_variable(install):
+    install("one", GOOD.format(name="one_selector"))
+    install("two", GOOD.format(name="two_selector"))
+
+    def loaded(setting):
+        return {each.name for each in load_plugins({"PARE_BENCH_PLUGINS": setting}).infos}
+
+    assert loaded("none") == {"builtin", "baselines"}
+    assert loaded("") == {"builtin", "baselines"}
+    assert loaded("one") == {"builtin", "baselines", "one"}
+    assert loaded(" one , two ") == {"builtin", "baselines", "one", "two"}
+
+
+def test_selection_of_an_unknown_plugin(install):
+    install("margin", GOOD.format(name="margin"))
+    with pytest.raises(PluginError, match=r"PARE_BENCH_PLUGINS names plugin 'margn', which is not installed; did you mean 'margin'\?") as caught:
+        load_plugins({"PARE_BENCH_PLUGINS": "margn"})
+    assert "margin" in caught.value.hint
+
+
+def test_a_deselected_broken_plugin_is_not_even_imported(install, capsys):
+    install("loud", "print('imported'); raise SystemError")
+    assert load_plugins({"PARE_BENCH_PLUGINS": "none"}).broken == ()
+    assert "imported" not in capsys.readouterr().out
+
+
+OBSERVER = """
+from pare_bench import hookimpl
+seen = []
+
+@hookimpl
+def pare_bench_run_started(run_id):
+    seen.append(run_id)
+    {tail}
+"""
+
+
+def test_observers_are_told_what_they_ask_for(install):
+    install("watch", OBSERVER.format(tail=""))
+    load_plugins({}).notify("pare_bench_run_started", config=None, run_id="abc")
+    import plugin_of_watch
+
+    assert plugin_of_watch.seen == ["abc"]
+
+
+def test_a_failing_observer_is_a_warning(install):
+    install("bad_watch", OBSERVER.format(tail="raise ValueError('disk full')"))
+    install("good_watch", OBSERVER.format(tail=""))
+    with pytest.warns(RuntimeWarning, match=r"plugin 'bad_watch' failed in pare_bench_run_started: ValueError\('disk full'\)"):
+        load_plugins({}).notify("pare_bench_run_started", config=None, run_id="abc")
+    import plugin_of_good_watch
+
+    assert plugin_of_good_watch.seen == ["abc"]
