@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pare_bench.cli.output import markdown_table
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.registry.names import Registry
 
 PAGE = Path(__file__).parent / "data.md"

@@ -8,7 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pare_bench.contracts.task import OfficialFile, Task
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Task
 
 SAMPLES = 20
 #: task: file, layout, datasets, frames, time of the last frame, cells per side.

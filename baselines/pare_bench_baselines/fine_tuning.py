@@ -7,12 +7,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Target
 from pare_bench.model.losses import target_loss
 from pare_bench.model.network import Batch, TransferNetwork
-from pare_bench.training.context import Context
 from pare_bench.training.loop import Objective
 
 

@@ -9,13 +9,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pare_bench.config.run_config import Recipe
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Target
 from pare_bench.errors import UsageError
 from pare_bench.model.losses import target_loss
 from pare_bench.model.network import Batch
-from pare_bench.training.context import Context
 from pare_bench.training.loop import Objective
 from pare_bench_baselines.experts.catalogue import BY_TASK, EXPERTS
 from pare_bench_baselines.experts.expert import Expert

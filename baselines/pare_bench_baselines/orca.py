@@ -13,15 +13,14 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from pare_bench.contracts.aligner import Aligner
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.examples import Examples, in_memory
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Classes, Examples
-from pare_bench.datasets.lazy import in_memory
+from pare_bench.contracts.task import Classes
 from pare_bench.errors import TrainingDivergedError
 from pare_bench.model.network import TransferNetwork, to_batch
 from pare_bench.model.source import Source
 from pare_bench.seeds import stream, stream_seed
-from pare_bench.training.context import Context
 from pare_bench.training.loop import CurvePoint, History
 from pare_bench_baselines.fine_tuning import TargetObjective
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.scoring.floor import PersistencePredictor, persists
-from pare_bench.training.context import Context
 
 
 class Persistence(Method):

@@ -13,7 +13,7 @@ from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import DataMissingError, ExitCode, IntegrityError, PareBenchError, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from pare_bench.contracts.task import OfficialFile
+    from pare_bench.contracts.files import OfficialFile
     from pare_bench.datasets.fetch import Wanted
     from pare_bench.datasets.index import IndexEntry
     from pare_bench.registry.names import Registry

@@ -93,11 +93,15 @@ def run_command(
     store.check_writable()
 
     from pare_bench.cli.progress import progress_display
+    from pare_bench.leaderboard.file import LeaderboardFile
     from pare_bench.runs.campaign import run_all
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with progress_display(len(configs)) as display:
-        results = run_all(registry, configs, store, display, command=command, executor=executor, resume=resume, predictions=predictions.value)
+        summary = LeaderboardFile(store, display.note)
+        results = run_all(
+            registry, configs, store, display, summary, command=command, executor=executor, resume=resume, predictions=predictions.value
+        )
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, format)
@@ -123,9 +127,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
     """Return the tier that ``auto`` takes for each task, and say so in one line."""
-    from pare_bench.config.resolution import auto_tier
     from pare_bench.config.run_config import Tier
     from pare_bench.datasets.official import data_root
+    from pare_bench.datasets.tiers import auto_tier
 
     tiers = {name: auto_tier(registry, name) for name in tasks}
     kinds = sorted(set(tiers.values()), key=get_args(Tier).index, reverse=True)

@@ -102,17 +102,6 @@ def default_size(task_class: type[Task], preset: str) -> TaskSize:
     return task_class.sizes.get(preset, task_class.sizes["cpu"])
 
 
-def auto_tier(registry: Registry, task: str) -> str:
-    """Return the tier that ``auto`` takes: official where the published files are, else the one that needs none.
-
-    A task that has published files alone is asked for them: what is missing and where it can be had is said when they are read.
-    """
-    from pare_bench.datasets.official import data_root, state_of
-
-    present = state_of(data_root(), task, registry.component("task", task).official_files) == "present"
-    return "official" if present else registry.spec("task", task).offline_tier or "official"
-
-
 def no_such_tier(task: TaskSpec, tier: str) -> UsageError:
     """Return the error for a tier that a task does not have."""
     return UsageError(f"task '{task.name}' has no tier '{tier}', it has {' and '.join(task.tiers)}", hint=f"--tier {task.tiers[0]}, or --tier auto")

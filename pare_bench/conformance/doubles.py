@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from pare_bench import metrics
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Classes, Field, InputShape, Labels, Metric, SimulatedTask, Split, Splits, TaskSize
-from pare_bench.datasets.generate import generate_splits
+from pare_bench.contracts.task import Classes, Field, InputShape, Labels, Metric, Split, Splits, TaskSize
+from pare_bench.datasets.simulated import SimulatedTask, generate_splits
 from pare_bench.registry import hookspecs
 from pare_bench.registry.names import Registry
 from pare_bench.registry.plugins import PluginInfo, Plugins

@@ -16,7 +16,7 @@ from pare_bench.contracts.task import Split, Task, TaskSize, weighted
 from pare_bench.registry.names import Registry
 from pare_bench.runs.runner import build_accelerator
 from pare_bench.scoring.floor import ConstantPredictor
-from pare_bench.training.context import Context
+from pare_bench.training.context import RunContext
 from pare_bench.training.progress import Silent
 
 SIZE = TaskSize(8, 6, 6)
@@ -81,7 +81,7 @@ def _fits(method: Method, task: Task, slots: tuple[str, ...], implied: Mapping[s
     outputs = []
     for noise in (10, 11):  # whatever state the generators are in, the run's own streams must decide
         watched = _Watched.over(registry)
-        context = Context(config, watched, Silent(), build_accelerator(config), source, _unchanged)
+        context = RunContext(config, watched, Silent(), build_accelerator(config), source, _unchanged)
         with seeded(noise):
             predictor = method.fit(data, context)
             outputs.append(np.asarray(predictor.predict(splits.test.inputs)))

@@ -9,10 +9,10 @@ import numpy as np
 
 from pare_bench.conformance.reporting import class_problems, collect
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, SimulatedTask, Split, Splits, Target, Task, TaskSize
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, Split, Splits, Target, Task, TaskSize
 from pare_bench.datasets.cache import digest
-from pare_bench.datasets.generate import generate_splits
 from pare_bench.datasets.official import official_data
+from pare_bench.datasets.simulated import SimulatedTask, generate_splits
 from pare_bench.registry.specs import TaskSpec
 from pare_bench.scoring.floor import ConstantPredictor
 

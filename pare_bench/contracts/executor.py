@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, TypeVar
 
 from pare_bench.contracts.params import Params
 
-if TYPE_CHECKING:
-    from pare_bench.config.run_config import RunConfig
-    from pare_bench.records.record import RunRecord
+#: A run that is asked for, and what it leaves behind.
+Config = TypeVar("Config")
+Record = TypeVar("Record")
 
 
 class Executor(ABC):
@@ -22,5 +22,5 @@ class Executor(ABC):
         self.params = params
 
     @abstractmethod
-    def map(self, run: Callable[[RunConfig], RunRecord], configs: Iterable[RunConfig]) -> Iterator[RunRecord]:
+    def map(self, run: Callable[[Config], Record], configs: Iterable[Config]) -> Iterator[Record]:
         """Yield one record per configuration, in any order."""

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pare_bench.contracts.examples import Examples
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Examples, InputShape, Metric, Split, Target
+from pare_bench.contracts.task import InputShape, Metric, Split, Splits, Target
 
 if TYPE_CHECKING:
-    from pare_bench.training.context import Context
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,82 @@ class Predictor(Protocol):
 
     def predict(self, inputs: Examples) -> NDArray[np.floating[Any]]:
         """Return raw outputs ``[n ...]`` float32 (logits, fields or distances) for inputs ``[n channels *grid]``."""
+        ...
+
+
+class Context(Protocol):
+    """Components, random streams, device, training loop and progress of one run.
+
+    :class:`pare_bench.training.context.RunContext` is what is handed over. What comes from rooms above the contracts is named here and defined there.
+    """
+
+    @property
+    def config(self) -> Any:
+        """The resolved run, :class:`pare_bench.config.run_config.RunConfig`."""
+        ...
+
+    @property
+    def registry(self) -> Any:
+        """All registered names, :class:`pare_bench.registry.names.Registry`."""
+        ...
+
+    @property
+    def reporter(self) -> Any:
+        """Where progress is told, :class:`pare_bench.training.progress.Reporter`."""
+        ...
+
+    @property
+    def accelerator(self) -> Any:
+        """The ``accelerate.Accelerator`` of device and precision."""
+        ...
+
+    @property
+    def processes(self) -> Any:
+        """The processes that do this run together, :class:`pare_bench.training.distributed.Processes`."""
+        ...
+
+    @property
+    def back_off(self) -> Any:
+        """In how many pieces batches go through where memory ran out, :class:`pare_bench.training.out_of_memory.BackOff`."""
+        ...
+
+    @property
+    def histories(self) -> dict[str, Any]:
+        """What each finished training stage did, :class:`pare_bench.training.loop.History` by the stage's name."""
+        ...
+
+    @property
+    def source(self) -> Splits | None:
+        """The proxy data of slot ``source``, None for methods without it."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        ...
+
+    def words(self, *words: str | int) -> tuple[str | int, ...]:
+        """Return the name of a random stream of this run; it does not mention the method, so methods are compared with paired draws."""
+        ...
+
+    def seed(self, *words: str | int) -> None:
+        """Seed torch's generators with a named stream."""
+        ...
+
+    def build(self, slot: str, **runtime: Any) -> Any:
+        """Build the component of a slot from the run's configuration."""
+        ...
+
+    def build_network(self, data: TrainData, *, reinitialise: bool = False) -> Any:
+        """Build embedder, backbone and head on the device, :class:`pare_bench.model.network.TransferNetwork`; ``reinitialise``: a random backbone."""
+        ...
+
+    def fit(self, objective: Any, network: nn.Module, data: TrainData, *, stage: str = "train") -> Any:
+        """Train ``objective`` (:class:`pare_bench.training.loop.Objective`) and return its history; validation scores ``network``."""
+        ...
+
+    def predictor(self, network: nn.Module, data: TrainData) -> Predictor:
+        """Return a fitted network as the predictor that a method gives back."""
         ...
 
 

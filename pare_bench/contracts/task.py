@@ -8,15 +8,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pare_bench.contracts.examples import Examples, joined
+from pare_bench.contracts.files import Files, OfficialFile
 from pare_bench.contracts.params import Params
-
-if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+from pare_bench.errors import DataMissingError
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -101,47 +101,6 @@ def weighted(target: Target, train: Split) -> Target:
     return replace(target, weights=tuple(float(len(train) / count) if count else 0.0 for count in counts))
 
 
-class Examples(Protocol):
-    """Examples that need not be in memory: the part of an array's interface that training and scoring use.
-
-    A plain array and a memory map are ``Examples``; :class:`pare_bench.datasets.lazy.LazyExamples` reads or computes them when they are asked for.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(n, ...)``."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """Type of the values."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, indices: slice | NDArray[np.integer], /) -> NDArray[np.generic]:
-        """Return the examples of a slice or at an array of indices, in memory."""
-        ...
-
-
-@dataclass(frozen=True)
-class OfficialFile:
-    """A published file: where it lies below the task's folder and where it can be had.
-
-    ``size`` is in bytes, as published where that is known; ``sha256`` and ``md5`` only where a trustworthy source prints them (what is not known is
-    recorded on first use). ``members`` names what an archive unpacks to, so that an unpacked copy is recognised. ``optional`` files are
-    one of several ways to have the data, or serve one track alone.
-    """
-
-    path: str
-    urls: tuple[str, ...] = ()
-    size: int | None = None
-    sha256: str | None = None
-    md5: str | None = None
-    members: tuple[str, ...] = ()
-    optional: bool = False
-
-
 @dataclass(frozen=True)
 class Split:
     """One part of a data set: ``inputs`` float32 ``[n channels *grid]``, ``targets`` (see the target classes), per-example ``extras`` ``[n ...]``.
@@ -171,8 +130,6 @@ class Split:
 
     def joined(self, other: Split) -> Split:
         """Return the examples of both splits, these first; what is not in memory stays out of it."""
-        from pare_bench.datasets.lazy import joined
-
         extras = {name: joined(array, other.extras[name]) for name, array in self.extras.items()}
         return Split(joined(self.inputs, other.inputs), joined(self.targets, other.targets), extras)
 
@@ -235,18 +192,16 @@ class Task(ABC):
     def __init__(self, params: Params | None = None) -> None:
         self.params = params if params is not None else self.Params()
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - what a reader takes
+    def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - what a reader takes
         """Read the published files; never downloads. ``files`` is the only way to them, so that what was read enters the run's identity.
 
         Raises:
             DataMissingError: the task has no official tier here, or its files are not there.
             IntegrityError: a file is not what its format or digest promises.
         """
-        from pare_bench.errors import DataMissingError
-
         raise DataMissingError(f"task '{self.name}' has no reader of official files (looked below '{files.root}')", hint="use --tier auto")
 
-    def official_at(self, files: OfficialFiles, track: Track, seed: int) -> Splits:  # noqa: ARG002 - a published split has no seed
+    def official_at(self, files: Files, track: Track, seed: int) -> Splits:  # noqa: ARG002 - a published split has no seed
         """Return :meth:`official`; a task whose published data come without a split overrides this one and draws the split from ``seed``."""
         return self.official(files, track)
 
@@ -257,8 +212,6 @@ class Task(ABC):
             DataMissingError: the task has no bundled tier.
             IntegrityError: a shipped file is not what its digest promises.
         """
-        from pare_bench.errors import DataMissingError
-
         raise DataMissingError(f"task '{self.name}' has no bundled data", hint="use --tier auto")
 
     def in_track(self, splits: Splits, track: Track) -> Splits:
@@ -269,15 +222,13 @@ class Task(ABC):
         """
         return splits if track == "clean" else Splits(splits.train.joined(splits.val), splits.test, splits.test)
 
-    def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:
+    def released_metrics(self, batch_size: int) -> tuple[Metric, ...] | None:  # noqa: ARG002 - what such a metric may depend on
         """Return the metrics as the released code computes them, for the ``paper`` track.
 
-        The default scores chunks of at least 1000 examples, whole batches of ``batch_size`` each, and averages the chunks unweighted
+        None, the default, stands for the usual way: chunks of at least 1000 examples, whole batches of ``batch_size`` each, averaged unweighted
         (:func:`pare_bench.scoring.tracks.chunked`). A task whose released metric differs in more than that overrides this.
         """
-        from pare_bench.scoring.tracks import chunked
-
-        return tuple(Metric(metric.name, chunked(metric.compute, batch_size), metric.direction) for metric in self.metrics)
+        return None
 
     @abstractmethod
     def generated(self, seed: int, size: TaskSize) -> Splits:
@@ -299,23 +250,3 @@ class Task(ABC):
         """
         inputs, targets = self.augment(np.asarray(split.inputs), np.asarray(split.targets), rng)
         return Split(inputs, targets, split.extras)
-
-
-class SimulatedTask(Task):
-    """A task whose generated tier comes from a simulator, in chunks of ``chunk`` examples.
-
-    Chunk i of a split always draws from the stream (task, version, seed, split, i), whatever the size and the number of workers. So a larger
-    size extends a smaller one, and chunks can be made in parallel with the same bytes.
-    """
-
-    chunk: ClassVar[int] = 50
-
-    @abstractmethod
-    def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:
-        """Return ``count`` examples of chunk ``index`` of ``split``, all randomness from ``rng``."""
-
-    def generated(self, seed: int, size: TaskSize) -> Splits:
-        """Simulate all chunks; see :func:`pare_bench.datasets.generate.generate_splits`."""
-        from pare_bench.datasets.generate import generate_splits
-
-        return generate_splits(self, seed, size)

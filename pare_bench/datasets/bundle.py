@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets.archive import move_tree, temporary_folder
 from pare_bench.datasets.digests import file_digests
 from pare_bench.datasets.fetch import Progress, check_room

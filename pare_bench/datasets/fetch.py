@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from filelock import FileLock
 
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets.archive import unpack
 from pare_bench.datasets.content import is_web_page, whole_problem
 from pare_bench.datasets.digests import file_digests, write_atomically

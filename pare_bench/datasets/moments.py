@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pare_bench.contracts.task import Examples
-from pare_bench.datasets.lazy import in_memory
+from pare_bench.contracts.examples import Examples, in_memory
 
 #: Bytes of examples (as float64, where they are summed) that are held at a time.
 PIECE_BYTES = 1 << 28

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import platformdirs
 from numpy.typing import NDArray
 
-from pare_bench.contracts.task import OfficialFile, Task, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Task, Track
 from pare_bench.datasets.cache import Data
 from pare_bench.datasets.content import check_content
 from pare_bench.datasets.digests import file_digests

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.datasets.table import Column, Table
+from pare_bench.contracts.table import Column, Table
 
 #: Channels of an encoded feature before those of its categories.
 VALUE, MISSING = 0, 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets.content import content_problem
 from pare_bench.datasets.digests import file_digests
 from pare_bench.datasets.index import IndexEntry, read_index, record

@@ -1,6 +1,6 @@
 """Training losses, one for each kind of target; all are means over the batch.
 
-``outputs`` are raw network outputs after :class:`pare_bench.model.heads.OutputScale`, in the units of the targets (logits for classes, labels, masks).
+``outputs`` are raw network outputs after :class:`pare_bench.model.heads.OutputScale`, in units of the targets (logits for classes, labels, masks).
 ``weight`` [batch *grid] in [0, 1], for dense targets only, says how much each place counts.
 """
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.embedder import Embedder
-from pare_bench.contracts.task import Examples, Split
+from pare_bench.contracts.examples import Examples
+from pare_bench.contracts.task import Split
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pare_bench.contracts.backbone import Backbone
-from pare_bench.contracts.task import Classes, Examples, Split, Task
-from pare_bench.datasets.lazy import in_memory
+from pare_bench.contracts.examples import Examples, in_memory
+from pare_bench.contracts.method import Context
+from pare_bench.contracts.task import Classes, Split, Task
 from pare_bench.errors import UsageError
 from pare_bench.model.parts import nominal
 from pare_bench.seeds import stream
-from pare_bench.training.context import Context
 
 #: ``augment(inputs, targets, rng)`` of a task.
 SourceAugment = Callable[[NDArray[np.generic], NDArray[np.generic], np.random.Generator], tuple[NDArray[np.generic], NDArray[np.generic]]]

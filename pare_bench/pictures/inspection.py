@@ -11,13 +11,14 @@ from typing import cast, get_args
 import numpy as np
 
 from pare_bench.config.presets import PRESETS
-from pare_bench.config.resolution import auto_tier, default_size, no_such_tier, task_defaults
+from pare_bench.config.resolution import default_size, no_such_tier, task_defaults
 from pare_bench.config.run_config import RunConfig, Tier, parse_overrides
-from pare_bench.contracts.task import SimulatedTask, Split, Splits, Task, TaskSize, Track
+from pare_bench.contracts.task import Split, Splits, Task, TaskSize, Track
 from pare_bench.datasets.cache import generated_data
-from pare_bench.datasets.generate import simulate_chunk
 from pare_bench.datasets.official import data_root, official_data
 from pare_bench.datasets.run_data import target_data
+from pare_bench.datasets.simulated import SimulatedTask, simulate_chunk
+from pare_bench.datasets.tiers import auto_tier
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError, unknown_name
 from pare_bench.pictures.sample import Prediction, Sample
 from pare_bench.records.predictions import PredictionsFolder

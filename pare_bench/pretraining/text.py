@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from transformers import RobertaForMaskedLM
 
 from pare_bench.builtin.backbones.language import nano_text_config
-from pare_bench.pretraining.corpus import PACKAGES, Document, corpus
+from pare_bench.builtin.sources.corpus import PACKAGES, Document, corpus
 from pare_bench.seeds import stream, stream_seed
 
 log = logging.getLogger(__name__)

@@ -11,15 +11,11 @@ A plugin is any module that implements some of these with :data:`pare_bench.hook
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pluggy
 
 from pare_bench.registry import specs
-
-if TYPE_CHECKING:
-    from pare_bench.config.run_config import RunConfig
-    from pare_bench.records.record import RunRecord
 
 PROJECT = "pare_bench"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -81,10 +77,10 @@ def pare_bench_executors() -> Iterable[specs.ExecutorSpec]:
 
 
 @hookspec
-def pare_bench_run_started(config: RunConfig, run_id: str) -> None:
-    """Be told that a run begins, before its first training step."""
+def pare_bench_run_started(config: Any, run_id: str) -> None:
+    """Be told that a run begins, before its first training step; ``config`` is a :class:`pare_bench.config.run_config.RunConfig`."""
 
 
 @hookspec
-def pare_bench_run_finished(record: RunRecord) -> None:
-    """Be told that a run has ended and its record is on disk."""
+def pare_bench_run_finished(record: Any) -> None:
+    """Be told that a run has ended and its record, a :class:`pare_bench.records.record.RunRecord`, is on disk."""

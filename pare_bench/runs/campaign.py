@@ -9,7 +9,6 @@ from typing import Protocol
 
 from pare_bench.config.run_config import RunConfig
 from pare_bench.errors import interrupts_shown
-from pare_bench.leaderboard.file import LeaderboardFile
 from pare_bench.provenance.explanation import Run, cause
 from pare_bench.records.predictions import Mode, PredictionsFolder
 from pare_bench.records.record import RunRecord
@@ -43,11 +42,22 @@ class Display(Reporter, Protocol):
         """A run has ended."""
 
 
+class Summary(Protocol):
+    """What is kept up to date while records come in: ``leaderboard.json`` (:class:`pare_bench.leaderboard.file.LeaderboardFile`)."""
+
+    def update(self) -> None:
+        """A record has been saved."""
+
+    def finish(self) -> None:
+        """No more will come."""
+
+
 def run_all(
     registry: Registry,
     configs: Sequence[RunConfig],
     store: Store,
     display: Display,
+    summary: Summary,
     *,
     command: str,
     executor: str = "local",
@@ -63,7 +73,6 @@ def run_all(
     main = is_main_process()
     results: list[Result] = []
     running = RunningRuns(store.root)
-    leaderboard = LeaderboardFile(store, display.note)
     folder = PredictionsFolder(store.root / "predictions", predictions)
 
     def one(config: RunConfig) -> RunRecord:
@@ -89,7 +98,7 @@ def run_all(
             if record.status != "failed":
                 checkpoint.remove()
             registry.plugins.notify("pare_bench_run_finished", record=record)
-            leaderboard.update()
+            summary.update()
         display.end(results[-1])
         return record
 
@@ -101,7 +110,7 @@ def run_all(
         display.interrupted = True
     finally:
         if main:
-            leaderboard.finish()
+            summary.finish()
     return results
 
 

@@ -30,7 +30,7 @@ from pare_bench.records.record import ComponentRecord, CurveRecord, EnvironmentR
 from pare_bench.registry.names import Registry
 from pare_bench.scoring.scores import measure, metrics_of, scored, scoring_code
 from pare_bench.training.checkpoint import CheckpointFolder
-from pare_bench.training.context import Context
+from pare_bench.training.context import RunContext
 from pare_bench.training.distributed import is_main_process, launched_processes, timeout
 from pare_bench.training.loop import History
 from pare_bench.training.memory import MemoryLimit, PeakMemory
@@ -146,7 +146,7 @@ def _fit_and_score(
     reason = method.skip_reason(data)
     if reason is not None:
         return {"status": "skipped", "reason": reason}
-    context = Context(
+    context = RunContext(
         config=config,
         registry=registry,
         reporter=reporter,

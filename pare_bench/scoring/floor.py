@@ -7,7 +7,8 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.contracts.task import Classes, Examples, Field, Labels, PairMap, Split, Target
+from pare_bench.contracts.examples import Examples
+from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split, Target
 from pare_bench.datasets.moments import clipped_median, total
 
 
@@ -70,4 +71,5 @@ def constant_output(target: Target, train: Split) -> NDArray[np.floating]:
 
 
 def _log_odds(rate: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.log(rate) - np.log1p(-rate)
+    odds: NDArray[np.floating] = np.log(rate) - np.log1p(-rate)
+    return odds

@@ -13,6 +13,7 @@ from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.task import Metric, Split, Splits, Task
 from pare_bench.records.record import MetricRecord
 from pare_bench.scoring.floor import ConstantPredictor, PersistencePredictor, persists
+from pare_bench.scoring.tracks import released_metrics
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Scores:
 
 def metrics_of(task: Task, config: RunConfig) -> tuple[Metric, ...]:
     """Return the metrics of a run: the task's, or on the ``paper`` track the released ones."""
-    return task.metrics if config.track == "clean" else task.released_metrics(config.recipe.batch_size)
+    return task.metrics if config.track == "clean" else released_metrics(task, config.recipe.batch_size)
 
 
 def measure(metrics: Sequence[Metric], outputs: NDArray[np.floating], test: Split) -> tuple[MetricRecord, ...]:

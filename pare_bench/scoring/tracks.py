@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.contracts.task import Split
+from pare_bench.contracts.task import Metric, Split, Task
 from pare_bench.seeds import stream
 
 #: The released ``eval_batch_size`` of all tasks but PSICOV, whose chunks are single proteins.
@@ -34,3 +34,14 @@ def chunked(compute: Compute, batch_size: int, *, at_least: int = RELEASED_CHUNK
         return float(np.mean([compute(outputs[part], split.take(part)) for part in parts]))
 
     return mean_of_chunks
+
+
+def chunked_metrics(metrics: Sequence[Metric], batch_size: int) -> tuple[Metric, ...]:
+    """Return ``metrics`` in the released code's usual way: over chunks of whole batches of ``batch_size``, averaged unweighted."""
+    return tuple(Metric(metric.name, chunked(metric.compute, batch_size), metric.direction) for metric in metrics)
+
+
+def released_metrics(task: Task, batch_size: int) -> tuple[Metric, ...]:
+    """Return the metrics of ``task`` as the released code computes them: the task's own, or its metrics in the usual way."""
+    own = task.released_metrics(batch_size)
+    return chunked_metrics(task.metrics, batch_size) if own is None else own

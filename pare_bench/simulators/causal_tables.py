@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.datasets.table import Column, Table
+from pare_bench.contracts.table import Column, Table
 
 _ROOTS = 3
 _PILOT_ROWS = 4000

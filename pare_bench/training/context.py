@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.embedder import Embedder
+from pare_bench.contracts.examples import Examples
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import Examples, Field, PairMap, Split, Splits
+from pare_bench.contracts.task import Field, PairMap, Split, Splits
 from pare_bench.model.heads import OutputScale, build_head, build_released_head
 from pare_bench.model.network import TransferNetwork, to_batch
 from pare_bench.model.parts import cuts
@@ -36,8 +37,8 @@ EVALUATION_BYTES = 512 * 2**20
 
 
 @dataclass
-class Context:
-    """The services of one run.
+class RunContext:
+    """The services of one run: the :class:`pare_bench.contracts.method.Context` that its method is handed.
 
     ``source`` is the proxy data of the slot, None for methods without it. ``augment`` is None for a task without augmentation. ``checkpoint`` is the
     folder in which training states are kept, None to keep none.

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from pare_bench.contracts.task import Examples, Split
-from pare_bench.datasets.lazy import in_memory
+from pare_bench.contracts.examples import Examples, in_memory
+from pare_bench.contracts.task import Split
 from pare_bench.model.parts import Part
 
 Augment = Callable[[Split, np.random.Generator], Split]

@@ -20,7 +20,7 @@ from pare_bench.errors import UsageError
 from pare_bench.model.losses import target_loss
 from pare_bench.registry.names import Registry
 from pare_bench.runs.runner import build_accelerator
-from pare_bench.training.context import Context
+from pare_bench.training.context import RunContext
 from pare_bench.training.progress import Silent
 from pare_bench_baselines.experts import harmonics
 from pare_bench_baselines.experts.catalogue import BY_TASK, EXPERTS
@@ -550,9 +550,9 @@ def _series_data(count: int, length: int = 24) -> TrainData:
     return TrainData("satellite", InputShape(1, (length,)), Classes(4), load("task", "satellite").metrics, split, split)
 
 
-def _context(*overrides: str) -> Context:
+def _context(*overrides: str) -> RunContext:
     config = resolved("satellite", *overrides, preset="smoke")
-    return Context(config, registry(), Silent(), build_accelerator(config), None, lambda split, rng: split)
+    return RunContext(config, registry(), Silent(), build_accelerator(config), None, lambda split, rng: split)
 
 
 def test_ridge_is_the_leave_one_out_choice_of_a_direct_solution() -> None:

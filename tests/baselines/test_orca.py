@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Classes, Field, InputShape, Split
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.training.context import EVALUATION_BATCH, evaluation_batch
 from pare_bench_baselines.orca import Orca, pseudo_labels
 

@@ -7,7 +7,7 @@ import pytest
 
 from pare_bench.builtin.plugin import pare_bench_suites, pare_bench_tasks
 from pare_bench.contracts.task import TaskSize
-from pare_bench.datasets.generate import simulate_chunk
+from pare_bench.datasets.simulated import simulate_chunk
 
 NAMES = next(suite.tasks for suite in pare_bench_suites() if suite.name == "pdebench")
 TARGETS = {spec.name: spec.target for spec in pare_bench_tasks() if spec.name in NAMES}

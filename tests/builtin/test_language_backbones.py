@@ -257,8 +257,8 @@ def test_learning_rate_warms_holds_and_ends_at_zero():
 
 
 def test_a_stopped_run_continues_to_the_same_weights(tmp_path, monkeypatch):
+    from pare_bench.builtin.sources.corpus import Document
     from pare_bench.pretraining import text
-    from pare_bench.pretraining.corpus import Document
 
     documents = [Document("a", (f"The value number {n} of this table is read before the one that follows it.",)) for n in range(300)]
     monkeypatch.setattr(text, "corpus", lambda: documents)

@@ -17,6 +17,7 @@ from pare_bench.builtin.suites.nas360.cosmic_files import GALAXY_FIELDS
 from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
+from pare_bench.scoring.tracks import released_metrics
 from pare_bench.seeds import stream
 
 pytestmark = pytest.mark.filterwarnings("ignore:cosmic has:RuntimeWarning")
@@ -162,7 +163,7 @@ def test_the_released_metric_is_the_area_under_the_binarised_curve(root):
     outputs = np.random.default_rng(0).normal(-1, 1, splits.test.targets.shape).astype(np.float32) + splits.test.targets
     valid = ~splits.test.extras["ignore"]
     expected = 1 - roc_auc_score((splits.test.targets * valid).ravel(), (outputs * valid).ravel() > 0)
-    assert Cosmic().released_metrics(4)[0].compute(outputs, splits.test) == pytest.approx(expected, rel=1e-9)
+    assert released_metrics(Cosmic(), 4)[0].compute(outputs, splits.test) == pytest.approx(expected, rel=1e-9)
 
 
 def image(**changes: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from pare_bench.builtin.suites.nas360.darcy_flow_files import subsampled
 from pare_bench.contracts.task import Splits, Track
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
+from pare_bench.scoring.tracks import released_metrics
 
 TRAIN, TEST = written.NAMES
 
@@ -98,7 +99,7 @@ def test_the_flat_folder_of_the_released_code_is_found(root, tmp_path):
 def test_the_released_metric_is_one_chunk(root):
     splits = read(root, "paper")
     outputs = splits.test.targets * np.linspace(0.5, 1.5, 6, dtype=np.float32)[:, None, None]
-    (metric,) = DarcyFlow().released_metrics(16)
+    (metric,) = released_metrics(DarcyFlow(), 16)
     assert metric.compute(outputs, splits.test) == pytest.approx(np.mean(np.abs(np.linspace(0.5, 1.5, 6) - 1)), rel=1e-5)
 
 

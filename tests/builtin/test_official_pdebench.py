@@ -13,8 +13,8 @@ import pytest
 from pare_bench.builtin.suites.pdebench import conversion, published_reader
 from pare_bench.builtin.suites.pdebench.official_data import split_rows
 from pare_bench.builtin.suites.pdebench.published_files import PUBLISHED
+from pare_bench.contracts.examples import in_memory
 from pare_bench.contracts.task import Split, Splits
-from pare_bench.datasets.lazy import in_memory
 from pare_bench.datasets.official import OfficialFiles, official_data
 from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.registry.names import Registry

@@ -13,8 +13,8 @@ from official_files import psicov as written
 
 from pare_bench.builtin.suites.nas360 import psicov_files
 from pare_bench.builtin.suites.nas360.psicov import Psicov
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.task import Split, Splits, Track
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.metrics import mae_8

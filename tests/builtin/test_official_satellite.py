@@ -14,6 +14,7 @@ from pare_bench.builtin.suites.nas360.satellite_files import convert
 from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.official import OfficialFiles
 from pare_bench.errors import DataMissingError, IntegrityError
+from pare_bench.scoring.tracks import released_metrics
 
 
 def read(root: Path, track: Track = "clean") -> Splits:
@@ -74,7 +75,7 @@ def test_the_released_metric_averages_chunks_in_file_order() -> None:
     labels, outputs = rng.integers(0, 24, 2600), rng.standard_normal((2600, 24)).astype(np.float32)
     outputs[:1024] += 9 * np.eye(24, dtype=np.float32)[labels[:1024]]
     split = Split(np.zeros((2600, 1), np.float32), labels)
-    (metric,) = Satellite().released_metrics(batch_size=32)
+    (metric,) = released_metrics(Satellite(), 32)
     wrong = outputs.argmax(axis=1) != labels
     assert metric.compute(outputs, split) == pytest.approx(np.mean([wrong[:1024].mean(), wrong[1024:2048].mean(), wrong[2048:].mean()]), abs=1e-12)
     assert metric.compute(outputs, split) != pytest.approx(wrong.mean(), abs=1e-3)

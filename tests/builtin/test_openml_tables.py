@@ -17,8 +17,9 @@ from pare_bench import load
 from pare_bench.builtin.suites.openml import shipped
 from pare_bench.builtin.suites.openml.catalogue import BY_ID, CATALOGUE
 from pare_bench.builtin.suites.openml.shipped import shipped_table, tic_tac_toe
+from pare_bench.contracts.table import Column, Table
 from pare_bench.contracts.task import Classes, weighted
-from pare_bench.datasets.table import Column, Table, read_arff, read_csv, write_arff
+from pare_bench.datasets.table import read_arff, read_csv, write_arff
 from pare_bench.datasets.table_encoding import encode_as_released, encode_features
 from pare_bench.datasets.table_splits import released_rows, stratified_rows
 from pare_bench.errors import DataMissingError, IntegrityError

@@ -18,7 +18,7 @@ from pare_bench.builtin.suites.pdebench.navier_stokes_1d import NavierStokes1d
 from pare_bench.builtin.suites.pdebench.navier_stokes_2d import NavierStokes2d
 from pare_bench.builtin.suites.pdebench.shallow_water import ShallowWater
 from pare_bench.contracts.task import Split, TaskSize
-from pare_bench.datasets.generate import generate_splits
+from pare_bench.datasets.simulated import generate_splits
 from pare_bench.scoring.floor import ConstantPredictor, PersistencePredictor
 from pare_bench.seeds import stream
 

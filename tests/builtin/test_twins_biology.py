@@ -10,8 +10,8 @@ import pytest
 from pare_bench.builtin.suites.nas360 import psicov as psicov_module
 from pare_bench.builtin.suites.nas360.deepsea import Deepsea
 from pare_bench.builtin.suites.nas360.psicov import Psicov, long_range_contacts, real_windows
-from pare_bench.contracts.task import SPLIT_NAMES, SimulatedTask, Split, Splits, TaskSize
-from pare_bench.datasets.generate import generate_splits, simulate_chunk
+from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, TaskSize
+from pare_bench.datasets.simulated import SimulatedTask, generate_splits, simulate_chunk
 from pare_bench.metrics import mae_8
 from pare_bench.seeds import stream
 from pare_bench.simulators import chromatin, protein

@@ -16,8 +16,8 @@ from pare_bench.builtin.suites.nas360.cifar100 import Cifar100
 from pare_bench.builtin.suites.nas360.cosmic import MASK_SIGMAS, UNIT_ELECTRONS, Cosmic
 from pare_bench.builtin.suites.nas360.darcy_flow import DarcyFlow
 from pare_bench.builtin.suites.nas360.spherical import Spherical
-from pare_bench.contracts.task import Classes, SimulatedTask, Split, TaskSize
-from pare_bench.datasets.generate import simulate_chunk
+from pare_bench.contracts.task import Classes, Split, TaskSize
+from pare_bench.datasets.simulated import SimulatedTask, simulate_chunk
 from pare_bench.seeds import stream
 from pare_bench.simulators import darcy, shapes, sky, sphere
 

@@ -15,8 +15,8 @@ from pare_bench.builtin.suites.nas360.ecg import Ecg, recording_f1_error
 from pare_bench.builtin.suites.nas360.fsd50k import Fsd50k, clip_map_error
 from pare_bench.builtin.suites.nas360.ninapro import Ninapro
 from pare_bench.builtin.suites.nas360.satellite import Satellite
-from pare_bench.contracts.task import Classes, SimulatedTask, Split, TaskSize
-from pare_bench.datasets.generate import generate_splits, simulate_chunk
+from pare_bench.contracts.task import Classes, Split, TaskSize
+from pare_bench.datasets.simulated import SimulatedTask, generate_splits, simulate_chunk
 from pare_bench.simulators import audio, ecg, emg, mel, phenology
 
 TASKS = (Satellite, Ecg, Ninapro, Fsd50k)

@@ -23,7 +23,7 @@ from pare_bench.builtin.backbones.weights import bundled_digest, file_digest, lo
 from pare_bench.builtin.suites.nas360.cifar100 import Cifar100
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.task import TaskSize
-from pare_bench.datasets.generate import generate_splits
+from pare_bench.datasets.simulated import generate_splits
 from pare_bench.errors import DataMissingError, IntegrityError, UnknownNameError, UsageError
 from pare_bench.pretraining import __main__ as dispatcher
 from pare_bench.pretraining import vision

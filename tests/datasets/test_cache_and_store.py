@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from pare_bench import metrics
-from pare_bench.contracts.task import Classes, InputShape, Metric, SimulatedTask, Split, Splits, TaskSize
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, TaskSize
 from pare_bench.datasets.cache import digest, generated_data
-from pare_bench.datasets.generate import generate_splits
+from pare_bench.datasets.simulated import SimulatedTask, generate_splits
 from pare_bench.errors import EnvironmentFault, IntegrityError
 from pare_bench.records.store import Store, read_record, write_atomically
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from unreliable_server import unreliable_server
 
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets import fetch
 from pare_bench.datasets.fetch import ResumingDownloader, Wanted, fetch_file, wanted_files
 from pare_bench.datasets.index import read_index

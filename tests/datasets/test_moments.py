@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.task import Classes, Field, Labels, PairMap, Split
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.datasets.moments import clipped_median, clipped_moments, pieces, pointwise_moments, total
 from pare_bench.model.heads import OutputScale
 from pare_bench.scoring.floor import constant_output

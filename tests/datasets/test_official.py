@@ -11,8 +11,9 @@ import pickle
 import numpy as np
 import pytest
 
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Task
+from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Task
 from pare_bench.datasets import digests, index, official
 from pare_bench.datasets.official import OfficialFiles, official_data, state_of
 from pare_bench.errors import DataMissingError, IntegrityError

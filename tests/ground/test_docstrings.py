@@ -4,11 +4,11 @@ import platform
 import numpy as np
 import pytest
 
+from pare_bench.builtin.sources import corpus
 from pare_bench.builtin.sources.docstrings import Docstrings, split_of
 from pare_bench.builtin.sources.tokenization import bundled_tokenizer
 from pare_bench.contracts.task import SPLIT_NAMES, TaskSize
 from pare_bench.errors import DataMissingError
-from pare_bench.pretraining import corpus
 
 SIZE = TaskSize(400, 80, 80)
 

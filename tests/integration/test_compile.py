@@ -13,7 +13,7 @@ from pare_bench.config.resolution import Request, resolve
 from pare_bench.contracts.method import TrainData
 from pare_bench.registry.names import Registry
 from pare_bench.runs.runner import prepare
-from pare_bench.training.context import Context, predict
+from pare_bench.training.context import RunContext, predict
 from pare_bench.training.progress import Silent
 from pare_bench_baselines.fine_tuning import TargetObjective
 
@@ -30,7 +30,7 @@ def test_a_compiled_network_trains_like_an_eager_one(task):
         prepared = prepare(registry, config)
         parts = prepared.data.splits
         data = TrainData(task, prepared.task.inputs, prepared.task.target, prepared.task.metrics, parts.train, parts.val)
-        context = Context(config, registry, Silent(), Accelerator(cpu=True), None, None)
+        context = RunContext(config, registry, Silent(), Accelerator(cpu=True), None, None)
         network = context.build_network(data)
         history = context.fit(TargetObjective(network, data.target), network, data)
         outputs = predict(network, parts.test.inputs, context.accelerator)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pare_bench.builtin.suites.nas360.ninapro import Ninapro
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 
 SIZES = {"train": 40, "val": 12, "test": 13}
 

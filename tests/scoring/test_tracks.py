@@ -7,10 +7,10 @@ import pytest
 
 from pare_bench import metrics
 from pare_bench.config.resolution import Request, resolve
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, Task
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.registry.names import Registry
-from pare_bench.scoring.tracks import chunk_size, chunked
+from pare_bench.scoring.tracks import chunk_size, chunked, released_metrics
 
 
 class Tiny(Task):
@@ -76,7 +76,7 @@ def test_a_shuffled_loader_mixes_the_chunks_the_same_way_each_time():
 
 
 def test_released_metrics_keep_name_and_direction():
-    (metric,) = Tiny().released_metrics(16)
+    (metric,) = released_metrics(Tiny(), 16)
     assert (metric.name, metric.direction) == ("error_rate", "minimise")
     split = numbered(0, 12)
     assert metric.compute(np.eye(3)[split.targets], split) == 0.0

@@ -9,7 +9,7 @@ import pytest
 
 from pare_bench.builtin.sources.fractals import Fractals
 from pare_bench.contracts.task import TaskSize
-from pare_bench.datasets.generate import generate_splits, simulate_chunk
+from pare_bench.datasets.simulated import generate_splits, simulate_chunk
 from pare_bench.seeds import stream
 from pare_bench.simulators import fractals
 

@@ -18,8 +18,8 @@ from regression import Regression, data, run
 from torch import nn
 
 from pare_bench.config.run_config import Budget, Recipe
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.task import Split
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.errors import TrainingDivergedError
 from pare_bench.model.network import Batch
 from pare_bench.model.parts import nominal_rows
@@ -226,7 +226,7 @@ from accelerate import Accelerator
 from torch import nn
 from pare_bench.config.run_config import Budget, Recipe
 from pare_bench.contracts.task import Split
-from pare_bench.datasets.lazy import LazyExamples
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.training.progress import Silent
 from pare_bench.training.loop import LoopServices, Objective, train
 

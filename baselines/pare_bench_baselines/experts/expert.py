@@ -13,7 +13,7 @@ from pare_bench.contracts.task import Field, InputShape, PairMap, Split, Target
 from pare_bench.model.heads import OutputScale
 
 if TYPE_CHECKING:
-    from pare_bench.training.context import Context
+    from pare_bench.contracts.method import Context
 
 #: ``tiny`` for tests, ``small`` for two cores and some hundred examples, ``published`` as printed or released.
 Size = Literal["tiny", "small", "published"]

@@ -18,7 +18,7 @@ from pare_bench.contracts.task import Classes, InputShape, Split
 from pare_bench_baselines.experts.expert import Expert, needs
 
 if TYPE_CHECKING:
-    from pare_bench.training.context import Context
+    from pare_bench.contracts.method import Context
 
 LENGTHS = (7, 9, 11)
 #: Regularisations among which the ridge classifier chooses by leave-one-out error, as in the paper.

@@ -9,8 +9,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pare_bench.contracts.examples import Examples
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import Classes, Examples, Split
+from pare_bench.contracts.task import Classes, Split
 
 #: Probability that a class never falls below, so that its logarithm is finite.
 _LEAST = 1e-7

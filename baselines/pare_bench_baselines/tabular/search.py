@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.seeds import stream, stream_seed
-from pare_bench.training.context import Context
 from pare_bench.training.loop import CurvePoint, History
 from pare_bench_baselines.tabular.rows import Rows, TablePredictor, not_a_table, scored
 

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import nn
 
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Classes
 from pare_bench.seeds import stream_seed
-from pare_bench.training.context import Context
 from pare_bench_baselines.tabular.rows import Rows, TablePredictor, not_a_table
 from pare_bench_baselines.tabular.search import not_installed
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pare_bench.contracts.method import Method, Predictor, TrainData
+from pare_bench.contracts.method import Context, Method, Predictor, TrainData
 from pare_bench.contracts.mixer import Mixed, Mixer
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
@@ -24,7 +24,6 @@ from pare_bench.model.heads import PooledHead
 from pare_bench.model.losses import target_loss
 from pare_bench.model.network import Batch, TransferNetwork
 from pare_bench.model.source import Source, SourceBatch
-from pare_bench.training.context import Context
 from pare_bench.training.loop import Objective
 
 #: Weight w of the mixed loss, as in the three released scripts.

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench.builtin.sources.proxy import PublishedProxy, halves
-from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.datasets.cifar import CIFAR10_MEMBERS
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 ARCHIVE = "cifar-10-python.tar.gz"
 #: Pixels added to each side before a crop of the old size is taken.
@@ -42,7 +43,7 @@ class Cifar10(PublishedProxy):
     )
     real: ClassVar[str | None] = "photographs"
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
+    def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
         """Read the archive, or the pickles unpacked from it.
 
         Raises:

@@ -14,11 +14,12 @@ from pydantic import Field
 
 from pare_bench.builtin.sources.proxy import PublishedProxy
 from pare_bench.builtin.sources.tokenization import Encoder, text_encoder
-from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 #: Kinds of entities; ties of the label go to the first.
 KINDS = ("PER", "ORG", "LOC", "MISC")
@@ -56,7 +57,7 @@ class Conll2003(PublishedProxy):
     real: ClassVar[str | None] = "Reuters news of 1996"
     stand_in = "docstrings"
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
+    def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
         """Read the three parts; train is a random subset, the others are whole.
 
         Raises:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pare_bench.builtin.sources.proxy import PublishedProxy
-from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.datasets import unpickle
 from pare_bench.datasets.token_file import read_tokens
 from pare_bench.errors import DataMissingError, IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 #: Names in the released loader, then those in the README that it does not find.
 TOKENS = ("text_xs_32.npy", "text_xs.npy")
@@ -54,7 +55,7 @@ class Conll2003Features(PublishedProxy):
     real: ClassVar[str | None] = "features of Reuters news of 1996"
     stand_in = "docstrings"
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
+    def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
         """Read the tokens as memory maps.
 
         Raises:
@@ -82,7 +83,7 @@ class Conll2003Features(PublishedProxy):
         parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
         return Splits(*(Split(tokens[part], labels[part]) for part in parts))
 
-    def _array(self, files: OfficialFiles, path: Path) -> NDArray[Any]:
+    def _array(self, files: Files, path: Path) -> NDArray[Any]:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError):

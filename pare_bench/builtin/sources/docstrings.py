@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench import metrics
+from pare_bench.builtin.sources.corpus import CHAPTER_OF, CHAPTERS, Document, standard_library_documents, without_repeats
 from pare_bench.builtin.sources.tokenization import Encoder, text_encoder
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, Task, TaskSize
 from pare_bench.errors import DataMissingError
-from pare_bench.pretraining.corpus import CHAPTER_OF, CHAPTERS, Document, standard_library_documents, without_repeats
 from pare_bench.seeds import stream
 
 _SPLIT_OF_RESIDUE = ("train",) * 6 + ("val",) * 2 + ("test",) * 2

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from pare_bench import metrics
-from pare_bench.contracts.task import Classes, InputShape, Metric, SimulatedTask, Split, TaskSize
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, TaskSize
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.simulators.fractals import default_systems, render_fractals
 
 

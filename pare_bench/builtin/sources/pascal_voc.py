@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from pare_bench.builtin.sources.pictures import colour_pictures, opened
 from pare_bench.builtin.sources.proxy import PublishedProxy, halves
-from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 ROOT = "VOCdevkit/VOC2012"
 SIDE = 224
@@ -54,7 +55,7 @@ class PascalVoc(PublishedProxy):
     )
     real: ClassVar[str | None] = "photographs"
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
+    def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
         """Read the unpacked archive.
 
         Raises:
@@ -69,7 +70,7 @@ class PascalVoc(PublishedProxy):
         chosen = [train[index] for index in self.chosen(len(train))]
         return Splits(_split(chosen, images, masks), *halves(_split(held_out, images, masks)))
 
-    def _listed(self, files: OfficialFiles, released: str, published: str, images: dict[str, Path], masks: dict[str, Path]) -> list[str]:
+    def _listed(self, files: Files, released: str, published: str, images: dict[str, Path], masks: dict[str, Path]) -> list[str]:
         listing = files.path(released if files.find(released) else published)
         names = [Path(line.split()[0]).stem for line in listing.read_text("utf-8", errors="replace").splitlines() if line.strip()]
         if not names:

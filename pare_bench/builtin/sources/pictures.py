@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.datasets.lazy import LazyExamples
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:

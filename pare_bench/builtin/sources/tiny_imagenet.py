@@ -11,12 +11,13 @@ from pydantic import Field
 
 from pare_bench.builtin.sources.pictures import colour_pictures
 from pare_bench.builtin.sources.proxy import PublishedProxy, halves
-from pare_bench.contracts.task import Classes, InputShape, OfficialFile, Split, Splits, Track
-from pare_bench.datasets.lazy import LazyExamples
+from pare_bench.contracts.examples import LazyExamples
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 ROOT = "tiny-imagenet-200"
 SIDE = 64
@@ -53,7 +54,7 @@ class TinyImagenet(PublishedProxy):
     )
     real: ClassVar[str | None] = "photographs"
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
+    def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
         """Read the unpacked archive.
 
         Raises:
@@ -78,7 +79,7 @@ class TinyImagenet(PublishedProxy):
         train = Split(_pictures([paths[index] for index in chosen]), np.array([numbers[owners[index]] for index in chosen], np.int64))
         return Splits(train, *halves(self._held_out(files, numbers)))
 
-    def _held_out(self, files: OfficialFiles, numbers: dict[str, int]) -> Split:
+    def _held_out(self, files: Files, numbers: dict[str, int]) -> Split:
         """Return the published validation part: ``val/val_annotations.txt`` has the file name and the class of each picture, tab-separated."""
         listed: list[tuple[str, str]] = []
         if files.find(f"{ROOT}/val/val_annotations.txt") is not None:

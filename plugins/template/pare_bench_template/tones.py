@@ -1,6 +1,7 @@
 import numpy as np
 from pare_bench import metrics
-from pare_bench.contracts.task import Classes, InputShape, Metric, SimulatedTask, Split, TaskSize
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, TaskSize
+from pare_bench.datasets.simulated import SimulatedTask
 
 
 class Tones(SimulatedTask):

@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench import metrics
-from pare_bench.contracts.task import Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.examples import mapped
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, TaskSize, Track
 from pare_bench.datasets import cifar
-from pare_bench.datasets.lazy import mapped
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import IntegrityError
 from pare_bench.simulators import shapes
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 MEAN = np.array([0.5071, 0.4867, 0.4408], dtype=np.float32)
 STD = np.array([0.2675, 0.2565, 0.2761], dtype=np.float32)
@@ -30,7 +32,7 @@ ARCHIVE = OfficialFile(
 )
 
 
-def sources(files: OfficialFiles) -> list[str]:
+def sources(files: Files) -> list[str]:
     """Return the files that hold CIFAR-100: the archive, or the unpacked pickles where those are there and the archive is not."""
     unpacked = all(files.find(member) for member in cifar.CIFAR100_MEMBERS)
     return list(cifar.CIFAR100_MEMBERS) if unpacked and not files.find(ARCHIVE.path) else [ARCHIVE.path]
@@ -86,7 +88,7 @@ class Cifar100(SimulatedTask):
     chunk = 100
     official_files = (ARCHIVE,)
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Read the published pickles; images are normalised when asked for."""
         arrays = files.converted(sources(files), "pare_bench.datasets.cifar:convert_cifar100")
         return self.in_track(held_out(arrays, _normalised, (3, *self.inputs.grid)), track)

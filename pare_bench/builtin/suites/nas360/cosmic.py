@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import cosmic_files
-from pare_bench.contracts.task import Field, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import Field, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import IntegrityError
 from pare_bench.seeds import stream
 from pare_bench.simulators import sky
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 SIZE = 128
 UNIT_ELECTRONS = 100.0
@@ -97,7 +99,7 @@ class Cosmic(SimulatedTask):
         images = exposures.images + (exposures.sky * rng.uniform(-0.9, 3.0, count).astype(np.float32))[:, None, None]
         return Split((images / np.float32(UNIT_ELECTRONS))[:, None], mask.astype(np.float32), {"ignore": exposures.ignore})
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Return the published cut-outs; training examples have ``extras["sky"]`` float32 ``[n]``, the sky level in the unit of the inputs.
 
         Raises:

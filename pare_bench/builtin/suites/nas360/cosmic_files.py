@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 FILTER = "f435w"
 #: First row and column of the published crop, and its side.
@@ -64,7 +64,7 @@ class Exposures:
     sky: NDArray[np.float32]
 
 
-def read(files: OfficialFiles, part: str) -> Exposures:
+def read(files: Files, part: str) -> Exposures:
     """Return the selected exposures of ``part`` (``"train"`` or ``"test"``), sorted by path, cropped to rows and columns 64 to 191.
 
     The selection is ``<part>_dirs.npy`` (written by the released preparation script) where that file exists, else all visits of
@@ -114,7 +114,7 @@ def _walked(found: Mapping[str, Path]) -> list[str]:
     return sorted(name for name in found if name.rpartition("/")[2] != "sky.npy" and "_".join(name.split("/")[1:3]) in GALAXY_FIELDS)
 
 
-def _listed(files: OfficialFiles, part: str, found: Mapping[str, Path]) -> list[str]:
+def _listed(files: Files, part: str, found: Mapping[str, Path]) -> list[str]:
     """Return the files of the list, by their place below ``npy_<part>``, whatever folder the list was written in."""
     from pare_bench.errors import DataMissingError
 
@@ -130,7 +130,7 @@ def _listed(files: OfficialFiles, part: str, found: Mapping[str, Path]) -> list[
     return sorted(names)
 
 
-def _refuse_escapes(files: OfficialFiles, folder: str, found: Mapping[str, Path]) -> None:
+def _refuse_escapes(files: Files, folder: str, found: Mapping[str, Path]) -> None:
     root = files.find(folder)
     for name, path in found.items():
         if root is not None and not path.resolve().is_relative_to(root.resolve()):

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import darcy_flow_files
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import SPLIT_NAMES, Field, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.task import SPLIT_NAMES, Field, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import IntegrityError
 from pare_bench.simulators import darcy
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 POINTS = 85
 EPSILON = 1e-5
@@ -45,8 +47,8 @@ class DarcyFlow(SimulatedTask):
     The official tier reads the two files of the Fourier neural operator (NAS-Bench-360: smooth1 trains, smooth2 tests), every fifth of 421 x 421
     points. Inputs are laid out as above: normalised coefficient, coordinate along the last axis, coordinate along the rows. Deviations from the
     released code: targets stay in physical units (it encodes and decodes the test targets once, which moves them by about 1e-7), and the scale of
-    the network's output has its own regulariser (``OutputScale`` in ``pare_bench.model.heads``: deviation with N, 1e-5 of the overall one added) where
-    the released normaliser of the solution has N - 1 and 1e-5. The released metric, one chunk of 100, is the one above.
+    the network's output has its own regulariser (``OutputScale`` in ``pare_bench.model.heads``: deviation with N, 1e-5 of the overall one added)
+    where the released normaliser of the solution has N - 1 and 1e-5. The released metric, one chunk of 100, is the one above.
 
     Measured at size ``cpu`` (test, 1 seed): constant (the mean training solution) 0.250; a small Fourier neural operator (12 channels, 2 layers of
     8 x 8 modes per corner, AdamW, one-cycle peak 5e-3, batch 20, 10 epochs, 157 s on a busy core) 0.049. The target is a function of the field on
@@ -90,7 +92,7 @@ class DarcyFlow(SimulatedTask):
             raise ValueError(f"darcy_flow needs at least 2 training examples to normalise with, not {size.train}")
         return _normalised(super().generated(seed, size))
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Return the published data: all but the last tenth of the first 1,000 samples of ``smooth1`` train, that tenth validates (900 and 100),
         the first 100 samples of ``smooth2`` test; a shorter file is used whole, in the same shares.
 

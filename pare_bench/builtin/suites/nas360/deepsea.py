@@ -8,13 +8,15 @@ import numpy as np
 
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import deepsea_files
-from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Labels, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
-from pare_bench.datasets.lazy import mapped
+from pare_bench.contracts.examples import mapped
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Labels, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.scoring.tracks import chunked
 from pare_bench.simulators import chromatin
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 
 class Deepsea(SimulatedTask):
@@ -57,7 +59,7 @@ class Deepsea(SimulatedTask):
     chunk = 48
     official_files = (OfficialFile("deepsea_filtered.npz", ("https://pde-xd.s3.amazonaws.com/deepsea/deepsea_filtered.npz",)),)
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Read the published parts (see the class); sequences stay on disk until asked for.
 
         Raises:

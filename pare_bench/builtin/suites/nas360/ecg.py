@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import ecg_files
 from pare_bench.builtin.suites.nas360.ecg_files import WINDOW
-from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.scoring.tracks import chunked
 from pare_bench.simulators import ecg
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 SECONDS = 10.0
 # Per class (normal, fibrillation, other, noise): recordings in a chunk and samples between window starts; 12 windows of each class.
@@ -86,7 +88,7 @@ class Ecg(SimulatedTask):
         OfficialFile("REFERENCE-v3.csv", ("https://physionet.org/files/challenge-2017/1.0.0/REFERENCE-v3.csv",), optional=True),
     )
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Cut the windows of ``track`` from the published recordings (see the class); they are read when asked for.
 
         Raises:

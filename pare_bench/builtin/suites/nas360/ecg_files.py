@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.task import Split
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 WINDOW = 1000
 #: Labels in the order of their codes: normal, atrial fibrillation, other rhythm, noise.
@@ -86,7 +86,7 @@ class Recordings:
         return Split(LazyExamples((len(recording), 1, WINDOW), np.float32, read), self.labels[recording], {"groups": recording})
 
 
-def read(files: OfficialFiles) -> Recordings:
+def read(files: Files) -> Recordings:
     """Return the published recordings, from ``challenge2017.pkl`` where it is there and from PhysioNet's release otherwise.
 
     Raises:

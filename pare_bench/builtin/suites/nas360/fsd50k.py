@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pare_bench import metrics
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Labels, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Labels, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import DataMissingError
 from pare_bench.simulators import audio, mel
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 HOP = mel.CHUNK // 2
 TEST_CHUNKS = 2
@@ -94,7 +96,7 @@ class Fsd50k(SimulatedTask):
     official_files = (CHUNKS, GROUND_TRUTH)
     params: Params
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """List chunks and clips; sound is read and turned into features when it is asked for."""
         # Imported here: listing tasks does not need thread pools and wav files.
         from pare_bench.builtin.suites.nas360 import fsd50k_files

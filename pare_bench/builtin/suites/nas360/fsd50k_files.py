@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from pare_bench.builtin.suites.nas360 import fsd50k_sound
 from pare_bench.builtin.suites.nas360.fsd50k_augmentation import augmented
+from pare_bench.contracts.examples import LazyExamples
 from pare_bench.contracts.task import Split
 from pare_bench.datasets import wav
-from pare_bench.datasets.lazy import LazyExamples
 from pare_bench.errors import IntegrityError
 from pare_bench.seeds import stream
 from pare_bench.simulators import mel
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 LABELS = 200
 #: The released loaders cut so many characters off each path and put a root of their own in front.
@@ -81,7 +81,7 @@ def _computed(example: Callable[[int], NDArray[np.float32]], indices: NDArray[np
         return np.stack(list(pool.map(example, indices.tolist())))[:, None]
 
 
-def published_chunks(files: OfficialFiles) -> tuple[Chunks, Chunks, Chunks]:
+def published_chunks(files: Files) -> tuple[Chunks, Chunks, Chunks]:
     """Return the training, validation and evaluation chunks that ``chunks/{tr,val,eval}.csv`` list, in the files' order.
 
     Raises:
@@ -122,7 +122,7 @@ def published_chunks(files: OfficialFiles) -> tuple[Chunks, Chunks, Chunks]:
     return _disjoint(*parts)
 
 
-def released_clips(files: OfficialFiles) -> tuple[Chunks, Chunks, Chunks]:
+def released_clips(files: Files) -> tuple[Chunks, Chunks, Chunks]:
     """Return chunks cut from the wav release (Zenodo record 4060432), clips in the order of the lists, chunks in time.
 
     Published steps: 22,050 Hz, one channel, 16 bits; chunks of 1 s every 0.5 s; the partial last chunk and clips below 1 s are repeated to 1 s.
@@ -157,7 +157,7 @@ def released_clips(files: OfficialFiles) -> tuple[Chunks, Chunks, Chunks]:
     return _disjoint(*parts)
 
 
-def noises(files: OfficialFiles) -> list[NDArray[np.float32]]:
+def noises(files: Files) -> list[NDArray[np.float32]]:
     """Return the background noises as spectrograms ``[96 frames]``, decibels minus their mean over the whole file, in the order of their names.
 
     Raises:

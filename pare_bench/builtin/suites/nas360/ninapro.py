@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pare_bench import metrics
-from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import IntegrityError
 from pare_bench.simulators import emg
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 SUBJECTS_PER_CHUNK = 4
 
@@ -66,11 +68,11 @@ class Ninapro(SimulatedTask):
         OfficialFile(f"{FOLDER}/{name}.npy", urls=(f"https://pde-xd.s3.amazonaws.com/ninapro/{name}.npy",), md5=md5) for name, md5 in MD5.items()
     )
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Read the published arrays, without unpickling anything."""
         return self.in_track(Splits(*(self._published(files, split) for split in SPLIT_NAMES)), track)
 
-    def _published(self, files: OfficialFiles, split: str) -> Split:
+    def _published(self, files: Files, split: str) -> Split:
         windows, window_path = _array(files, f"{FOLDER}/ninapro_{split}.npy")
         labels, label_path = _array(files, f"{FOLDER}/label_{split}.npy")
         electrodes, samples = self.inputs.grid
@@ -95,7 +97,7 @@ class Ninapro(SimulatedTask):
         return Split(inputs, labels.astype(np.int64), {"groups": (first + subject).astype(np.int64)})
 
 
-def _array(files: OfficialFiles, name: str) -> tuple[NDArray[np.generic], Path]:
+def _array(files: Files, name: str) -> tuple[NDArray[np.generic], Path]:
     path = files.path(name)
     try:
         return np.load(path, allow_pickle=False), path

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360.psicov_files import Proteins
+from pare_bench.contracts.examples import LazyExamples
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Metric, OfficialFile, PairMap, SimulatedTask, Split, Splits, TaskSize, Track
-from pare_bench.datasets.lazy import LazyExamples
+from pare_bench.contracts.task import SPLIT_NAMES, InputShape, Metric, PairMap, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import IntegrityError
 from pare_bench.scoring.released_metrics import mae_8_released
 from pare_bench.seeds import stream
 from pare_bench.simulators import protein
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 PADDING = 10
 OUTSIDE_ANGSTROM = 100.0
@@ -101,7 +103,7 @@ class Psicov(SimulatedTask):
             lengths[row] = len(chain)
         return Split(inputs, targets, {"lengths": lengths})
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Return the published proteins; inputs (float32) and targets are computed when they are asked for.
 
         Raises:

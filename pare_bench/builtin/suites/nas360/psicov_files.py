@@ -16,7 +16,7 @@ from pare_bench.seeds import stream
 from pare_bench.simulators import protein
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 #: Tracks along the sequence: 3 secondary structure, 22 profile, solvent access, entropy.
 TRACKS = 27
@@ -59,7 +59,7 @@ class Protein:
 class Proteins:
     """The proteins of one list, as memory maps of their converted files."""
 
-    def __init__(self, files: OfficialFiles, folder: str) -> None:
+    def __init__(self, files: Files, folder: str) -> None:
         """Read ``<folder>.lst`` and the two files of each protein it names; ``folder`` is ``"deepcov"`` or ``"psicov"``.
 
         Raises:

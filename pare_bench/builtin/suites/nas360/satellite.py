@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import satellite_files
-from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
-from pare_bench.datasets.lazy import mapped
+from pare_bench.contracts.examples import mapped
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import IntegrityError
 from pare_bench.simulators import phenology
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 SCENES_PER_CHUNK = 4
 
@@ -68,7 +70,7 @@ class Satellite(SimulatedTask):
         OfficialFile("satellite_test.npy", ("https://pde-xd.s3.amazonaws.com/satellite/satellite_test.npy",)),
     )
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Read the published series (see the class); they stay on disk until asked for.
 
         Raises:

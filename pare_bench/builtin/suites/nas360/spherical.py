@@ -11,13 +11,15 @@ from pydantic import Field
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360 import cifar100
 from pare_bench.builtin.suites.nas360.spherical_files import BANDWIDTH
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import Classes, InputShape, Metric, OfficialFile, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.errors import DataMissingError
 from pare_bench.simulators import shapes, sphere
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 FILE = "s2_cifar100.gz"
 CLUTTER, HUE = 0.1, 0.2
@@ -69,7 +71,7 @@ class Spherical(SimulatedTask):
     official_files = (OfficialFile(FILE, urls=("https://pde-xd.s3.amazonaws.com/spherical/s2_cifar100.gz",)),)
     params: Params
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Read the published file, or project CIFAR-100; images become floats when asked for."""
         flat = files.of("cifar100", (cifar100.ARCHIVE,))
         module = "pare_bench.builtin.suites.nas360.spherical_files"

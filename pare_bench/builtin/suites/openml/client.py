@@ -16,8 +16,9 @@ import numpy as np
 
 from pare_bench.builtin.suites.openml.catalogue import BY_ID, Entry
 from pare_bench.builtin.suites.openml.published import ARFF
+from pare_bench.contracts.table import Column, Table
 from pare_bench.datasets.official import data_root
-from pare_bench.datasets.table import Column, Table, nominal_column, write_arff
+from pare_bench.datasets.table import nominal_column, write_arff
 from pare_bench.errors import EnvironmentFault, PareBenchError, UsageError
 
 

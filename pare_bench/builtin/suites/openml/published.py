@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pare_bench.builtin.suites.openml.catalogue import Entry
-from pare_bench.datasets.table import Table, read_arff, read_csv
+from pare_bench.contracts.table import Table
+from pare_bench.datasets.table import read_arff, read_csv
 from pare_bench.errors import DataMissingError, IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 ARFF, CSV = "dataset.arff", "dataset.csv"
 
@@ -19,7 +20,7 @@ def fetch_hint(entry: Entry) -> str:
     return f"pip install 'pare-bench[openml]' && python -m pare_bench.builtin.suites.openml.client {entry.id}"
 
 
-def published_table(entry: Entry, files: OfficialFiles) -> Table:
+def published_table(entry: Entry, files: Files) -> Table:
     """Return the table of ``<task>/dataset.arff`` or ``<task>/dataset.csv``; the class is OpenML's default target, the last column.
 
     Rows may be fewer than published; features and classes must be as many, since they make the network's shape.

@@ -12,7 +12,8 @@ from importlib.resources import files
 import numpy as np
 
 from pare_bench.builtin.suites.openml.catalogue import Entry
-from pare_bench.datasets.table import Column, Table, nominal_column, read_csv
+from pare_bench.contracts.table import Column, Table
+from pare_bench.datasets.table import nominal_column, read_csv
 from pare_bench.errors import IntegrityError
 
 _REINSTALL = "pip install --force-reinstall --no-deps pare-bench"

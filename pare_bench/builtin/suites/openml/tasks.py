@@ -15,15 +15,16 @@ from pare_bench import metrics
 from pare_bench.builtin.suites.openml.catalogue import CATALOGUE, Entry
 from pare_bench.builtin.suites.openml.published import ARFF, CSV, fetch_hint, published_table
 from pare_bench.builtin.suites.openml.shipped import shipped_table
+from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import Classes, InputShape, Metric, OfficialFile, Split, Splits, Task, TaskSize, Track
-from pare_bench.datasets.table import Table
+from pare_bench.contracts.table import Table
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, Task, TaskSize, Track
 from pare_bench.datasets.table_encoding import FIRST_CATEGORY, encode_as_released, encode_features
 from pare_bench.datasets.table_splits import released_rows, stratified_rows
 from pare_bench.errors import DataMissingError, IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 
 def one_against_rest_error(outputs: NDArray[np.floating], split: Split) -> float:
@@ -87,11 +88,11 @@ class TableTask(Task):
             raise DataMissingError(f"table '{self.entry.title}' does not ship with the package", hint=fetch_hint(self.entry))
         return self._split(shipped_table(self.entry), seed, track)
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Read OpenML's file and split it by seed 0; see :meth:`official_at`."""
         return self.official_at(files, track, 0)
 
-    def official_at(self, files: OfficialFiles, track: Track, seed: int) -> Splits:
+    def official_at(self, files: Files, track: Track, seed: int) -> Splits:
         """Read OpenML's file, split by ``seed``.
 
         Raises:

@@ -12,11 +12,12 @@ from pare_bench.builtin.suites.pdebench import official_data
 from pare_bench.builtin.suites.pdebench.evolution import PUBLISHED_METRICS, channel_score, median_score
 from pare_bench.builtin.suites.pdebench.published_files import declared
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import Field, InputShape, Metric, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.task import Field, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 from pare_bench.simulators.pde import porous
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 
 class Darcy2d(SimulatedTask):
@@ -72,7 +73,7 @@ class Darcy2d(SimulatedTask):
             inputs = np.where(coefficient == porous.HIGH, 1.0, -1.0)
         return Split(inputs[:, None].astype(np.float32), targets.astype(np.float32))
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Return the published samples, read when a batch asks for them; under both laws the target is the stored frame.
 
         Raises:

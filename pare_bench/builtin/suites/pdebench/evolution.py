@@ -15,10 +15,11 @@ from pare_bench import metrics
 from pare_bench.builtin.suites.pdebench import official_data
 from pare_bench.builtin.suites.pdebench.published_files import declared
 from pare_bench.contracts.params import Params as BaseParams
-from pare_bench.contracts.task import Field, InputShape, Metric, SimulatedTask, Split, Splits, TaskSize, Track
+from pare_bench.contracts.task import Field, InputShape, Metric, Split, Splits, TaskSize, Track
+from pare_bench.datasets.simulated import SimulatedTask
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 Array = NDArray[np.floating[Any]]
 Form = tuple[InputShape, Field, tuple[Metric, ...]]
@@ -102,7 +103,9 @@ class Evolution(SimulatedTask):
 
     def released_metrics(self, batch_size: int) -> tuple[Metric, ...]:
         """Return the released score alone, over chunks as released; the median is ours."""
-        return super().released_metrics(batch_size)[:1]
+        from pare_bench.scoring.tracks import chunked_metrics
+
+        return chunked_metrics(self.metrics[:1], batch_size)
 
     @abstractmethod
     def trajectories(self, count: int, times: NDArray[np.float64], rng: np.random.Generator) -> Array:
@@ -126,7 +129,7 @@ class Evolution(SimulatedTask):
         scale, offset = (np.reshape(values, (-1, *[1] * self.axes)) for values in zip(*self.scales, strict=True))
         return ((first - offset) / scale).astype(np.float32)
 
-    def official(self, files: OfficialFiles, track: Track) -> Splits:
+    def official(self, files: Files, track: Track) -> Splits:
         """Return the published samples, read when a batch asks for them.
 
         Raises:

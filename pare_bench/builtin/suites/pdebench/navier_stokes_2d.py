@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pare_bench.builtin.suites.pdebench.evolution import PUBLISHED_METRICS, Array, Evolution, EvolutionParams, Form
 from pare_bench.builtin.suites.pdebench.official_data import changed
+from pare_bench.contracts.examples import Read
 from pare_bench.contracts.task import SPLIT_NAMES, Field, InputShape, Split, Splits, TaskSize
-from pare_bench.datasets.lazy import Read
 from pare_bench.simulators.pde import compressible
 
 #: Examples from which the released loader takes its statistics.

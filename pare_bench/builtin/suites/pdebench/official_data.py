@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from pare_bench.builtin.suites.pdebench import conversion
 from pare_bench.builtin.suites.pdebench.published_files import PUBLISHED, SHARE
-from pare_bench.contracts.task import Examples, Track
-from pare_bench.datasets.lazy import LazyExamples, Read, in_memory, mapped
+from pare_bench.contracts.examples import Examples, LazyExamples, Read, in_memory, mapped
+from pare_bench.contracts.task import Track
 from pare_bench.datasets.moments import pointwise_moments
 from pare_bench.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from pare_bench.datasets.official import OfficialFiles
+    from pare_bench.contracts.files import Files
 
 #: Address space of the conversion in MB: most of it is a map of what it writes, which a rollout on the largest file makes 53 GB of.
 _MEMORY_MB = {"final": 8192, "rollout": 65536}
@@ -31,7 +31,7 @@ class Kept:
     rows: dict[str, NDArray[np.integer]]
 
 
-def kept(files: OfficialFiles, task: str, law: str, points: int, later: int, track: Track) -> Kept:
+def kept(files: Files, task: str, law: str, points: int, later: int, track: Track) -> Kept:
     """Return the frames that are needed, converted once, and the rows of each split.
 
     Raises:

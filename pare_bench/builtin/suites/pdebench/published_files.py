@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pare_bench.contracts.task import OfficialFile
+from pare_bench.contracts.files import OfficialFile
 
 _ADDRESS = "https://darus.uni-stuttgart.de/api/access/datafile/{id}"
 #: Frames that the released loader is asked for in testing, where it falls back to its default.

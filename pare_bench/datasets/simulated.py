@@ -1,14 +1,36 @@
-"""Run a simulator chunk by chunk, in parallel worker processes where that pays."""
+"""Tasks whose data come from a simulator, run chunk by chunk, in parallel worker processes where that pays."""
 
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from pare_bench.contracts.task import SPLIT_NAMES, SimulatedTask, Split, Splits, TaskSize
+from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
 from pare_bench.seeds import stream
+
+
+class SimulatedTask(Task):
+    """A task whose generated tier comes from a simulator, in chunks of ``chunk`` examples.
+
+    Chunk i of a split always draws from the stream (task, version, seed, split, i), whatever the size and the number of workers. So a larger
+    size extends a smaller one, and chunks can be made in parallel with the same bytes.
+    """
+
+    chunk: ClassVar[int] = 50
+
+    @abstractmethod
+    def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:
+        """Return ``count`` examples of chunk ``index`` of ``split``, all randomness from ``rng``."""
+
+    def generated(self, seed: int, size: TaskSize) -> Splits:
+        """Simulate all chunks; see :func:`pare_bench.datasets.generate.generate_splits`."""
+        from pare_bench.datasets.simulated import generate_splits
+
+        return generate_splits(self, seed, size)
 
 
 def generate_splits(task: SimulatedTask, seed: int, size: TaskSize, workers: int | None = None) -> Splits:

@@ -1,14 +1,36 @@
-"""Examples that are read or computed when they are asked for, for data sets larger than memory."""
+"""Examples: arrays, or what reads and computes them when they are asked for, for data sets larger than memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pare_bench.contracts.task import Examples
+
+class Examples(Protocol):
+    """Examples that need not be in memory: the part of an array's interface that training and scoring use.
+
+    A plain array and a memory map are ``Examples``; :class:`LazyExamples` reads or computes them when they are asked for.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, ...)``."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the values."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: slice | NDArray[np.integer], /) -> NDArray[np.generic]:
+        """Return the examples of a slice or at an array of indices, in memory."""
+        ...
+
 
 Read = Callable[[NDArray[Any]], NDArray[np.generic]]
 
