@@ -81,7 +81,7 @@ def show_command(
 def _show_preset(registry: Registry, name: str, task: str | None, method: str, recipe: str | None, chosen: ListFormat | None) -> None:
     from pare_bench.config.presets import preset_settings
     from pare_bench.config.published import Setting
-    from pare_bench.config.resolution import SHARED
+    from pare_bench.config.resolution import SHARED, task_defaults
     from pare_bench.config.run_config import SLOTS
 
     if task is None:
@@ -93,9 +93,12 @@ def _show_preset(registry: Registry, name: str, task: str | None, method: str, r
     params = registry.params("method", method, component.preset_params.get(name, {}))
     recommended = {} if recipe == SHARED else component.recommended(params, task)
     own = {path: Setting(path, value, f"recommended by {method}") for path, value in recommended.items()}
+    task_class = registry.component("task", task)
+    required = component.required(registry.build("task", task, task_defaults(task_class, name, "clean")))
+    own |= {f"method.{path}": Setting(f"method.{path}", value, f"required of {method} by task {task}") for path, value in required.items()}
     settings = [
         own.pop(setting.path, setting)
-        for setting in preset_settings(name, registry.spec("task", task), method, shared=recipe == SHARED)
+        for setting in preset_settings(name, registry.spec("task", task), task_class, method, shared=recipe == SHARED)
         if (head := setting.path.partition(".")[0]) not in SLOTS or head in slots
     ]
     settings += own.values()

@@ -72,7 +72,7 @@ def run_command(
         method=method,
         suite=suite,
         tasks=tuple(task or ()),
-        preset=_preset(device, wanted, tiers, tier) if preset == "auto" else preset,
+        preset=_preset(registry, device, wanted, tiers, tier) if preset == "auto" else preset,
         tier="generated" if tier == "auto" else tier,
         tiers=tiers,
         track=track,
@@ -140,11 +140,10 @@ def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
     return tiers
 
 
-def _preset(device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
-    from pare_bench.config.published import KEYS, ORCA_KEYS
-
-    official = all(tiers.get(task, tier) == "official" and task in {*KEYS, *ORCA_KEYS} for task in tasks)
-    if not official or device == "cpu":
+def _preset(registry: Registry, device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
+    if device == "cpu":
+        return "cpu"
+    if not all(tiers.get(task, tier) == "official" and registry.component("task", task).released_configurations for task in tasks):
         return "cpu"
     output.note("preset auto: paper, since there are a GPU and official data")
     return "paper"

@@ -80,7 +80,7 @@ def printed_numbers() -> tuple[Printed, ...]:
     """
     path = Path(str(files("pare_bench") / "data" / "published.json"))
     if not path.is_file():
-        path = Path(__file__).resolve().parents[1] / "leaderboard" / "published.json"
+        path = Path(str(files("pare_bench"))).parent / "leaderboard" / "published.json"
     try:
         document = json.loads(path.read_text("utf-8"))
         if document["schema"] != SCHEMA:

@@ -1,4 +1,4 @@
-"""Presets: complete default values for a task, by its modality and density; per-task values only where a measurement asked for them."""
+"""Presets: complete default values for a task, by its modality and density; what else a task needs stands in its class (``Task.preset_settings``)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pare_bench.config.published import Setting, paper_settings
 from pare_bench.config.run_config import SLOTS
+from pare_bench.contracts.task import Task
 from pare_bench.errors import unknown_name
 from pare_bench.registry.specs import TaskSpec
 
@@ -45,58 +46,12 @@ _TABLE: Mapping[str, Any] = {
     "recipe": {"batch_size": 32, "learning_rate": 1e-3},
 }
 _MODALITIES: Mapping[str, Mapping[str, Any]] = {"image": _IMAGE, "sequence": _SEQUENCE, "table": _TABLE}
-#: Curricula and recipes that differ from the modality's, for built-in tasks on bundled backbones.
-_TASKS: Mapping[str, Mapping[str, Any]] = {
-    # Published: 500 -> 0 of 3136 (Cosmic); the released PSICOV configuration has no counts, so Cosmic's are used.
-    # Small batches: one pixel in forty is struck, and it takes some hundred steps until the first logit turns positive.
-    "cosmic": {"mixer": {"name": "patch_replace", "params": {"begin": 500 / 3136, "end": 0.0}}, "recipe": {"batch_size": 8, "learning_rate": 2e-3}},
-    "psicov": {"mixer": {"name": "patch_replace", "params": {"begin": 500 / 3136, "end": 0.0}}, "recipe": {"batch_size": 4, "learning_rate": 1e-3}},
-}
-#: What a method must do otherwise on one task.
-_METHODS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    # The released source loss scores a map of one field (variant published, so track paper); this task has four.
-    ("pare", "navier_stokes_2d"): {"method": {"dense_source": "patches"}},
-}
 _RECIPE: Mapping[str, Any] = {"batch_size": 16, "learning_rate": 1e-3}
-#: Epochs of preset ``cpu``, from measured validation curves and seconds per epoch on two cores; the same for every method.
-_CPU_EPOCHS: Mapping[str, int] = {
-    "cifar100": 12,
-    "spherical": 12,
-    "ninapro": 12,
-    "fsd50k": 12,
-    "darcy_flow": 6,
-    "psicov": 10,
-    "cosmic": 9,
-    "ecg": 14,
-    "satellite": 14,
-    "deepsea": 14,
-    # PDEBench, about 7 minutes a method on one core: 5 to 9 s an epoch, of lines as of planes.
-    "advection": 7,
-    "burgers": 8,
-    "diffusion_reaction_1d": 6,
-    "diffusion_sorption": 4,
-    "navier_stokes_1d": 7,
-    "darcy_2d": 5,
-    "shallow_water": 5,
-    "diffusion_reaction_2d": 4,
-    "navier_stokes_2d": 8,
-    # Tables: 190 to 480 steps each, whatever the number of rows.
-    "openml_11": 40,
-    "openml_23": 12,
-    "openml_31": 10,
-    "openml_37": 15,
-    "openml_50": 25,
-    "openml_54": 30,
-    "openml_1510": 40,
-    "openml_28": 3,
-    "openml_48": 100,
-    "openml_61": 100,
-    "openml_187": 80,
-    "openml_40496": 40,
-}
+#: Epochs of a task that says nothing about them.
+_EPOCHS: Mapping[str, int] = {"cpu": 10, "smoke": 2}
 
 
-def preset_values(preset: str, task: TaskSpec, method: str, *, shared: bool = False) -> dict[str, Any]:
+def preset_values(preset: str, spec: TaskSpec, task: type[Task], method: str, *, shared: bool = False) -> dict[str, Any]:
     """Return the nested run values of a preset for one task and method: slots, recipe, budget, and in preset ``paper`` the method's parameters.
 
     Raises:
@@ -104,7 +59,7 @@ def preset_values(preset: str, task: TaskSpec, method: str, *, shared: bool = Fa
         UsageError: preset ``paper`` and a task without published settings.
     """
     values: dict[str, Any] = {}
-    for setting in preset_settings(preset, task, method, shared=shared):
+    for setting in preset_settings(preset, spec, task, method, shared=shared):
         head, _, rest = setting.path.partition(".")
         if head in SLOTS or head == "method":
             slot = values.setdefault(head, {"params": {}})
@@ -119,10 +74,11 @@ def preset_values(preset: str, task: TaskSpec, method: str, *, shared: bool = Fa
     return values
 
 
-def preset_settings(preset: str, task: TaskSpec, method: str, *, shared: bool = False) -> tuple[Setting, ...]:
+def preset_settings(preset: str, spec: TaskSpec, task: type[Task], method: str, *, shared: bool = False) -> tuple[Setting, ...]:
     """Return what a preset sets for one task and method, each value with its source.
 
-    ``shared`` gives every method of preset ``paper`` the same recipe and proxy; the other presets do that anyway.
+    A task's own settings for the preset win over what follows from its modality. ``shared`` gives every method of preset ``paper`` the same recipe
+    and proxy; the other presets do that anyway.
 
     Raises:
         UnknownNameError: there is no such preset.
@@ -130,20 +86,20 @@ def preset_settings(preset: str, task: TaskSpec, method: str, *, shared: bool = 
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS, hint=f"--preset {next(iter(PRESETS))}")
-    if preset == "paper":
-        return paper_settings(task.name, method, shared=shared)
+    own = task.preset_settings.get(preset, {})
+    if preset == "paper" and (task.released_configurations or not own):
+        return paper_settings(spec, task, method, shared=shared)
     source = "ours: bundled backbones on two cores, the same for every method"
-    values = {**_small_values(preset, task), **_METHODS.get((method, task.name), {})}
-    return tuple(Setting(path, value, source) for path, value in _flat(values))
+    general = {path: Setting(path, value, source) for path, value in _flat(_small_values(preset, spec))}
+    return tuple((general | {path: Setting(path, value, f"task {task.name}") for path, value in own.items()}).values())
 
 
-def _small_values(preset: str, task: TaskSpec) -> dict[str, Any]:
-    values: dict[str, Any] = dict(_MODALITIES.get(task.modality, _SEQUENCE))
-    if task.dense and task.modality == "image":
+def _small_values(preset: str, spec: TaskSpec) -> dict[str, Any]:
+    values: dict[str, Any] = dict(_MODALITIES.get(spec.modality, _SEQUENCE))
+    if spec.dense and spec.modality == "image":
         values |= _DENSE
-    values |= _TASKS.get(task.name, {})
     values.setdefault("recipe", _RECIPE)
-    values["budget"] = {"epochs": _CPU_EPOCHS.get(task.name, 10)} if preset == "cpu" else {"epochs": 2}
+    values["budget"] = {"epochs": _EPOCHS.get(preset, _EPOCHS["cpu"])}
     return values
 
 

@@ -14,44 +14,10 @@ from importlib.resources import files
 from typing import Any
 
 from pare_bench.config.published_gaps import pare_on_fields, pare_on_tables
+from pare_bench.contracts.task import Task
 from pare_bench.errors import UsageError
+from pare_bench.registry.specs import TaskSpec
 
-#: Task names of the released configuration files.
-KEYS: Mapping[str, str] = {
-    "cifar100": "CIFAR100",
-    "spherical": "SPHERICAL",
-    "ninapro": "NINAPRO",
-    "fsd50k": "FSD",
-    "darcy_flow": "DARCY-FLOW-5",
-    "psicov": "PSICOV",
-    "cosmic": "COSMIC",
-    "ecg": "ECG",
-    "satellite": "SATELLITE",
-    "deepsea": "DEEPSEA",
-}
-#: Tasks of PDEBench, which ORCA alone has released configurations of.
-PDE_KEYS: Mapping[str, str] = {
-    "advection": "PDE-ADV",
-    "burgers": "PDE-Burgers",
-    "diffusion_reaction_1d": "PDE-RD",
-    "diffusion_sorption": "PDE-DS",
-    "navier_stokes_1d": "PDE-1DCFD",
-    "darcy_2d": "PDE-Darcy",
-    "shallow_water": "PDE-SW",
-    "diffusion_reaction_2d": "PDE-RD2D",
-    "navier_stokes_2d": "PDE-2DCFD",
-}
-#: Tasks that ORCA alone has released configurations of; PaRe takes ORCA's there, its own parts are ours.
-ORCA_KEYS: Mapping[str, str] = {
-    **PDE_KEYS,
-    **{
-        f"openml_{number}": f"OPENML{number}"
-        for number in (
-            *(11, 12, 14, 15, 16, 18, 22, 23, 28, 29, 31, 37, 44, 48, 50, 54, 61, 187, 188, 458, 469, 882, 1049, 1050, 1063, 1068, 1462, 1464, 1479),
-            *(1480, 1491, 1493, 1494, 1510, 1511, 6332, 23381, 40496, 40966, 40975, 40982, 40994),
-        )
-    },
-}
 _PROXIES: Mapping[str, str] = {"CIFAR10": "cifar10", "IMAGENET": "tiny_imagenet", "PASCAL": "pascal_voc", "text": "conll2003_features"}
 _BACKBONES: Mapping[str, str] = {"swin-base": "hf_swin", "roberta-base": "hf_text"}
 _OPTIMISERS: Mapping[str, str] = {"Adam": "adam", "AdamW": "adamw", "SGD": "sgd"}
@@ -68,7 +34,7 @@ class Setting:
     source: str
 
 
-def paper_settings(task: str, method: str, *, shared: bool = False) -> tuple[Setting, ...]:
+def paper_settings(spec: TaskSpec, task: type[Task], method: str, *, shared: bool = False) -> tuple[Setting, ...]:
     """Return the published settings of ``method`` on ``task``.
 
     Methods other than ``pare`` and ``orca`` take ORCA's recipe, as naive fine-tuning does in the ORCA paper. ``shared`` is the fair variant: ORCA's
@@ -77,13 +43,10 @@ def paper_settings(task: str, method: str, *, shared: bool = False) -> tuple[Set
     Raises:
         UsageError: nothing is published for the task.
     """
-    if task in ORCA_KEYS:
-        return _pde(task, method, shared=shared) if task in PDE_KEYS else _table(task, method)
-    if task not in KEYS:
-        raise UsageError(
-            f"preset 'paper' has no published settings for task '{task}'",
-            hint=f"use --preset cpu; published are: {', '.join((*KEYS, *PDE_KEYS))} and the tables of OpenML",
-        )
+    if not task.released_configurations:
+        raise UsageError(f"preset 'paper' has no published settings for task '{task.name}'", hint="use --preset cpu")
+    if "pare" not in task.released_configurations:
+        return _table(task, method) if spec.modality == "table" else _pde(task, method, shared=shared)
     pare, orca = _released("pare", task), _released("orca", task)
     own = pare if method == "pare" and not shared else orca
     proxy = pare if method == "pare" or shared else orca
@@ -98,9 +61,9 @@ def paper_settings(task: str, method: str, *, shared: bool = False) -> tuple[Set
     return tuple(settings)
 
 
-def _table(task: str, method: str) -> tuple[Setting, ...]:
+def _table(task: type[Task], method: str) -> tuple[Setting, ...]:
     """Return ORCA's settings; PaRe has its gate and mixing of sequences."""
-    orca = _released("orca", task, ORCA_KEYS)
+    orca = _released("orca", task)
     return (
         *_network(orca),
         *_source(orca, shared=False),
@@ -111,9 +74,9 @@ def _table(task: str, method: str) -> tuple[Setting, ...]:
     )
 
 
-def _pde(task: str, method: str, *, shared: bool) -> tuple[Setting, ...]:
+def _pde(task: type[Task], method: str, *, shared: bool) -> tuple[Setting, ...]:
     """Return ORCA's settings; PaRe has gate and mixing as in its own tasks of the same kind, and on images the proxy with masks, which it needs."""
-    orca = _released("orca", task, ORCA_KEYS)
+    orca = _released("orca", task)
     image, where = orca["backbone"] == "swin-base", _file(orca)
     tokens = orca["tokenisation_2d" if image else "tokenisation_1d"]["tokens"]
     settings = [*_network(orca), *_source(orca, shared=False)]
@@ -129,9 +92,7 @@ def _pde(task: str, method: str, *, shared: bool) -> tuple[Setting, ...]:
                 f"{where}: kernel {orca['tokenisation_1d']['conv1d_kernel_and_stride']} from a declared length of 256, so {tokens} tokens of 1024"
             )
             settings = _with(settings, Setting("embedder.target_seq_len", tokens, declared))
-    # On the paper track; stirred gas alone has more than one field there.
-    fields = 4 if task == "navier_stokes_2d" else 1
-    gaps = pare_on_fields(image=image, fields=fields, tokens=tokens, epochs=orca["epochs"]) if method == "pare" else ()
+    gaps = pare_on_fields(image=image, tokens=tokens, epochs=orca["epochs"]) if method == "pare" else ()
     return (
         *settings,
         *_recipe(orca),
@@ -151,8 +112,8 @@ def _document() -> dict[str, Any]:
     return json.loads((files("pare_bench") / "data" / "hyperparameters.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
-def _released(method: str, task: str, keys: Mapping[str, str] = KEYS) -> dict[str, Any]:
-    released: dict[str, Any] = _document()["methods"][method]["tasks"][keys[task]]
+def _released(method: str, task: type[Task]) -> dict[str, Any]:
+    released: dict[str, Any] = _document()["methods"][method]["tasks"][task.released_configurations[method]]
     return {**released, "method": method}
 
 

@@ -26,12 +26,11 @@ def pare_on_tables() -> tuple[Gap, ...]:
     )
 
 
-def pare_on_fields(*, image: bool, fields: int, tokens: int, epochs: int) -> tuple[Gap, ...]:
+def pare_on_fields(*, image: bool, tokens: int, epochs: int) -> tuple[Gap, ...]:
     """Return gate, mixing and weight for a field with ``tokens`` tokens, taken over from the released configurations of the same kind.
 
     Images are mixed as in PaRe's Darcy flow (1000 of 3136 tokens, falling by 500 over the run; gate for 10 epochs; weight 0.3), sequences as in
-    its sequence tasks (32 tokens, or all where there are fewer, falling to none; gate for 5 epochs; weight 0.1). The released source loss scores a
-    map of one field against a mask, so an image of several ``fields`` has the loss at the replaced patches.
+    its sequence tasks (32 tokens, or all where there are fewer, falling to none; gate for 5 epochs; weight 0.1).
     """
     if image:
         begin, end, gated, weight, of = 1000, 500, 10, 0.3, "of Darcy flow"
@@ -46,5 +45,4 @@ def pare_on_fields(*, image: bool, fields: int, tokens: int, epochs: int) -> tup
         ("mixer.begin", begin / tokens, f"{_FIELDS}; {begin} of {tokens} tokens as in the configurations {of}"),
         ("mixer.end", end / tokens, f"{_FIELDS}; {end} of {tokens} tokens as in the configurations {of}"),
         ("method.auxiliary_weight", weight, f"{_FIELDS}; a constant of the script {of}"),
-        *((("method.dense_source", "patches", f"{_FIELDS}; the released source loss has one field"),) if image and fields > 1 else ()),
     )

@@ -55,14 +55,16 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     used = registry.spec("method", request.method).slots
     shared = (("recipe",), SHARED) in overrides
     overrides = [item for item in overrides if item != (("recipe",), SHARED)]
-    defaults = preset_values(request.preset, registry.spec("task", task), request.method, shared=shared)
+    task_class = registry.component("task", task)
+    defaults = preset_values(request.preset, registry.spec("task", task), task_class, request.method, shared=shared)
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
     tier = request.tiers.get(task, request.tier)
     _check_tier(registry.spec("task", task), tier)
     values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
-    task_class = registry.component("task", task)
     values["task"] = {"name": task, "params": task_defaults(task_class, request.preset, request.track)}
-    method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {})}
+    _apply(values, [item for item in overrides if item[0][0] == "task"], used)
+    required = method_class.required(registry.build("task", task, values["task"]["params"]))
+    method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {}), **required}
     values["method"] = {"name": request.method, "params": method_params}
     if request.track == "paper":
         # As if given by -o, but before it: what the released code does can still be overruled point by point.
@@ -75,7 +77,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     if not shared:
         recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
         _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
-    _apply(values, [item for item in overrides if item[0][0] != "method"], used)
+    _apply(values, [item for item in overrides if item[0][0] not in ("task", "method")], used)
     if tier != "generated" and values["size"] is not None:
         raise UsageError(f"task '{task}' on tier '{tier}' has as many examples as its data, option -o sets 'size'", hint="leave size out")
     for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():

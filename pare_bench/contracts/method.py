@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pare_bench.contracts.examples import Examples
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import InputShape, Metric, Split, Splits, Target
+from pare_bench.contracts.task import InputShape, Metric, Split, Splits, Target, Task
 
 if TYPE_CHECKING:
     import torch
@@ -146,6 +146,11 @@ class Method(ABC):
     def skip_reason(self, data: TrainData) -> str | None:  # noqa: ARG002 - the default method fits every task
         """Return why this method cannot work on this task, or None when it can; a skip is a recorded outcome, not a failure."""
         return None
+
+    @classmethod
+    def required(cls, task: Task) -> Mapping[str, object]:  # noqa: ARG003 - most methods fit any task as they are
+        """Return parameters of the method that ``task``, as its parameters make it, leaves no choice about; ``-o`` still wins."""
+        return {}
 
     @classmethod
     def implied(cls, params: Params) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG003 - most methods imply nothing

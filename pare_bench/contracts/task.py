@@ -168,6 +168,10 @@ class Task(ABC):
     ``real`` says which part of the generated tier is real data (None: all simulated). ``sizes`` and ``preset_params`` give the size and the
     parameters of the generated tier for each preset; a preset without an entry takes size ``cpu`` and the default parameters.
 
+    ``preset_settings`` gives what a preset sets otherwise for this task, as paths and values that ``-o`` takes:
+    ``{"cpu": {"budget.epochs": 30, "recipe.batch_size": 8}}``; every method gets the same. ``released_configurations`` names the released
+    configuration files whose settings preset ``paper`` takes, by method (``"pare"``, ``"orca"``); empty where nothing is published.
+
     ``official_files`` are the published files, below the folder ``name`` of the data root.
 
     ``released_params`` are the parameters that the ``paper`` track changes. ``inputs`` may depend on them: then the class has the shape of the
@@ -185,7 +189,9 @@ class Task(ABC):
     real: ClassVar[str | None] = None
     sizes: ClassVar[Mapping[str, TaskSize]]
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    preset_settings: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     released_params: ClassVar[Mapping[str, object]] = {}
+    released_configurations: ClassVar[Mapping[str, str]] = {}
     official_files: ClassVar[tuple[OfficialFile, ...]] = ()
     embedded: ClassVar[bool] = False
 

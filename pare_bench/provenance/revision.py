@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 
 @cache
 def revision() -> str | None:
     """Return the commit, with ``+`` where the checkout has changes to tracked files; None for an installed package, or without git."""
-    root = Path(__file__).parents[1]
+    root = Path(str(files("pare_bench"))).parent
     if not (root / ".git").exists():
         return None
     try:

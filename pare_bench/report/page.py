@@ -174,5 +174,5 @@ def known_pictures() -> dict[str, Path]:
     """Return the pictures of examples that come with the package, or stand in its checkout, by task."""
     folder = Path(str(files("pare_bench") / "data" / "pictures"))
     if not folder.is_dir():
-        folder = Path(__file__).resolve().parents[2] / "docs" / "suites" / "pictures"
+        folder = Path(str(files("pare_bench"))).parent / "docs" / "suites" / "pictures"
     return {path.stem: path for path in sorted(folder.glob("*.png"))}

@@ -9,23 +9,33 @@ import pytest
 
 from pare_bench.builtin.embedders.patch1d import _stride
 from pare_bench.builtin.mixers.patch_replace import PatchReplace
-from pare_bench.config.published import KEYS, ORCA_KEYS, PDE_KEYS, paper_settings
+from pare_bench.config.published import paper_settings
 from pare_bench.config.resolution import Request, resolve
 from pare_bench.errors import UsageError
 from pare_bench.registry.names import Registry
 
 RELEASED = json.loads((files("pare_bench") / "data" / "hyperparameters.json").read_text())["methods"]
 SEQUENCES = {"ecg", "satellite", "deepsea"}
+REGISTRY = Registry.from_environment()
+KEYS, PDE_KEYS = (REGISTRY.spec("suite", suite).tasks for suite in ("nas360", "pdebench"))
+
+
+def settings_of(task, method, **options):
+    return paper_settings(REGISTRY.spec("task", task), REGISTRY.component("task", task), method, **options)
 
 
 def values(task, method, **options):
-    return {setting.path: setting.value for setting in paper_settings(task, method, **options)}
+    return {setting.path: setting.value for setting in settings_of(task, method, **options)}
+
+
+def released_of(task, method):
+    return RELEASED[method]["tasks"][REGISTRY.component("task", task).released_configurations[method]]
 
 
 @pytest.mark.parametrize("task", KEYS)
 @pytest.mark.parametrize("method", ["pare", "orca"])
 def test_recipe_is_the_released_one(task, method):
-    own, released = values(task, method), RELEASED[method]["tasks"][KEYS[task]]
+    own, released = values(task, method), released_of(task, method)
     assert own["recipe.optimiser"] == released["optimizer"]["name"].lower()
     assert own["recipe.learning_rate"] == released["optimizer"]["lr"]
     assert own["recipe.weight_decay"] == released["optimizer"]["weight_decay"]
@@ -41,7 +51,7 @@ def test_recipe_is_the_released_one(task, method):
 
 @pytest.mark.parametrize("task", sorted(set(KEYS) - {"psicov"}))
 def test_curriculum_gives_the_released_counts(task):
-    own, released = values(task, "pare"), RELEASED["pare"]["tasks"][KEYS[task]]["pare"]
+    own, released = values(task, "pare"), released_of(task, "pare")["pare"]
     mixer = PatchReplace(PatchReplace.Params(curriculum=own["mixer.curriculum"], begin=own["mixer.begin"], end=own["mixer.end"]))
     epochs, tokens = own["budget.epochs"], released["target_tokens"]
     counts = [mixer.source_count(tokens, epoch / epochs) for epoch in range(epochs)]
@@ -55,7 +65,7 @@ def test_curriculum_gives_the_released_counts(task):
 
 @pytest.mark.parametrize("task", KEYS)
 def test_alignment_is_the_released_one(task):
-    own, released = values(task, "orca"), RELEASED["orca"]["tasks"][KEYS[task]]["alignment"]
+    own, released = values(task, "orca"), released_of(task, "orca")["alignment"]
     assert own["aligner"] == "otdd_exact"
     assert own["method.align_epochs"] == released["embedder_epochs_effective"]
     assert own["method.max_samples"] == released["maxsamples"]
@@ -64,9 +74,9 @@ def test_alignment_is_the_released_one(task):
 
 
 def test_what_the_releases_leave_open_is_marked_as_ours():
-    ours = {(task, setting.path) for task in KEYS for setting in paper_settings(task, "pare") if setting.source.startswith("ours")}
+    ours = {(task, setting.path) for task in KEYS for setting in settings_of(task, "pare") if setting.source.startswith("ours")}
     assert ours == {("psicov", "mixer.begin"), ("psicov", "mixer.end")}
-    assert all(setting.source for task in KEYS for method in ("pare", "orca") for setting in paper_settings(task, method))
+    assert all(setting.source for task in KEYS for method in ("pare", "orca") for setting in settings_of(task, method))
 
 
 @pytest.mark.parametrize("task", KEYS)
@@ -84,8 +94,8 @@ def test_other_methods_take_orcas_recipe():
 
 
 def test_unpublished_task_is_refused():
-    with pytest.raises(UsageError, match="no published settings for task 'tones'"):
-        paper_settings("tones", "pare")
+    with pytest.raises(UsageError, match="no published settings for task 'causal_table'"):
+        settings_of("causal_table", "pare")
 
 
 @pytest.mark.parametrize("method", ["pare", "orca", "full_finetune", "constant"])
@@ -167,7 +177,7 @@ def test_pde_alignment_is_the_released_one(task):
 
 @pytest.mark.parametrize("task", PDE_KEYS)
 def test_pde_mixing_is_ours_and_says_so(task):
-    settings = paper_settings(task, "pare")
+    settings = settings_of(task, "pare")
     own = {setting.path: setting.value for setting in settings}
     mixer = PatchReplace(PatchReplace.Params(curriculum=own["mixer.curriculum"], begin=own["mixer.begin"], end=own["mixer.end"]))
     tokens = PDE_TOKENS.get(task, 3136)
@@ -179,8 +189,10 @@ def test_pde_mixing_is_ours_and_says_so(task):
     ours = {setting.path for setting in settings if setting.source.startswith("ours: PaRe has no released configuration for PDEBench")}
     mixing = {path for path in own if path.startswith(("selector", "mixer", "method."))}
     assert ours == mixing | (set() if task in PDE_TOKENS else {"source"})
-    # Four fields, of which the released source loss could score one alone.
-    assert ("method.dense_source" in own) == (task == "navier_stokes_2d")
+    # Four fields, of which the released source loss could score one alone: on the paper track, where the other planes have one.
+    assert "method.dense_source" not in own
+    [config] = resolve(REGISTRY, Request("pare", "pdebench", (task,), preset="paper", tier="official", track="paper"))
+    assert config.method.params["dense_source"] == ("patches" if task == "navier_stokes_2d" else "whole")
     assert all(setting.source for setting in settings)
 
 
@@ -214,4 +226,6 @@ def test_tables_are_as_before():
         "mixer.end": 0.0,
     }
     assert "dense_head" not in own
-    assert len(ORCA_KEYS) == 42 + 9
+    tables = [REGISTRY.component("task", task).released_configurations for task in REGISTRY.spec("suite", "openml_full").tasks]
+    assert len({released["orca"] for released in tables}) == 42
+    assert all(set(released) == {"orca"} for released in tables)

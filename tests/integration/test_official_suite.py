@@ -9,8 +9,9 @@ import pytest
 from official_files import ninapro
 
 from pare_bench.builtin.suites.nas360.ninapro import Ninapro
-from pare_bench.config.published import KEYS
+from pare_bench.builtin.suites.nas360.specs import SUITES
 
+KEYS = SUITES[0].tasks
 PROXIES = ("cifar10", "tiny_imagenet", "pascal_voc", "conll2003_features")
 SEQUENCES = ("ecg", "satellite", "deepsea")
 #: One task of each kind keeps a published architecture (Swin-T for Swin-B: the same code, a quarter of the work); the others take one layer a stage.

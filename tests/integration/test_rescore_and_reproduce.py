@@ -94,7 +94,7 @@ def test_what_rescore_cannot_do_is_said_and_the_rest_is_done(three_runs, pare_be
 
 def other_data(monkeypatch, module):
     """Let a module find other data than those that the runs were made on."""
-    monkeypatch.setattr(f"pare_bench.{module}.target_data", lambda task, config: replace(target_data(task, config), sha256="0" * 64))
+    monkeypatch.setattr(f"pare_bench.runs.{module}.target_data", lambda task, config: replace(target_data(task, config), sha256="0" * 64))
 
 
 def test_other_data_are_refused(three_runs, pare_bench, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def pare_bench(site, *argv, **options):
 def test_the_template_is_short():
     """Fewer than 60 lines in all files together, the README excluded: what a plugin costs."""
     files = [path for path in TEMPLATE.rglob("*") if path.is_file() and path.suffix in (".py", ".toml")]
-    assert {path.name for path in files} == {"pyproject.toml", "__init__.py", "tones.py", "largest_norm.py"}
+    assert {path.name for path in files} == {"pyproject.toml", "__init__.py", "plugin.py", "tones.py", "largest_norm.py"}
     assert sum(len(path.read_text().splitlines()) for path in files) < 60
 
 
@@ -58,6 +58,16 @@ def test_its_provenance_is_shown(site):
 def test_listing_it_does_not_import_torch(site):
     code = "import sys; from pare_bench.cli import main; main(['list']); assert not {'torch', 'pare_bench_template.largest_norm'} & set(sys.modules)"
     assert "largest_norm" in run_python(site, code).stdout
+
+
+def test_its_own_epochs_and_recipe_count_in_preset_cpu(site):
+    """Nothing outside its distribution knows the task, and every method is given the same."""
+    for method in ("pare", "full_finetune"):
+        (run,) = json.loads(pare_bench(site, "run", "-m", method, "-s", "template", "--preset", "cpu", "--dry-run", "--format", "json").stdout)
+        assert (run["budget"]["epochs"], run["recipe"]["batch_size"], run["recipe"]["learning_rate"]) == (20, 8, 1e-3)
+    argv = ["show", "preset", "cpu", "--task", "tones", "--format", "json"]
+    shown = {each["path"]: each for each in json.loads(pare_bench(site, *argv).stdout)}
+    assert (shown["budget.epochs"]["value"], shown["budget.epochs"]["source"]) == (20, "task tones")
 
 
 def test_it_can_be_left_out(site):

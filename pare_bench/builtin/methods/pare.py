@@ -19,7 +19,7 @@ from pare_bench.contracts.mixer import Mixed, Mixer
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
 from pare_bench.contracts.task import Field as FieldTarget
-from pare_bench.contracts.task import PairMap, Target
+from pare_bench.contracts.task import PairMap, Target, Task
 from pare_bench.model.heads import PooledHead
 from pare_bench.model.losses import target_loss
 from pare_bench.model.network import Batch, TransferNetwork
@@ -63,6 +63,13 @@ class Pare(Method):
 
     params: Pare.Params
     released: ClassVar = {"method.variant": "published", "budget.keep": "last", "recipe.accumulate": "released"}
+
+    @classmethod
+    def required(cls, task: Task) -> Mapping[str, object]:
+        """Return the source loss at the patches for several fields on a grid: the released one scores a map of one field."""
+        target = task.target
+        several = isinstance(target, FieldTarget) and len(target.grid) == 2 and target.channels > 1
+        return {"dense_source": "patches"} if several else {}
 
     @classmethod
     def implied(cls, params: Params) -> Mapping[str, Mapping[str, Any]]:

@@ -8,6 +8,7 @@ class Tones(SimulatedTask):
     name, version, inputs, target = "tones", 1, InputShape(1, (128,)), Classes(4)
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     sizes = {"smoke": TaskSize(48, 24, 48), "cpu": TaskSize(400, 100, 200)}
+    preset_settings = {"cpu": {"budget.epochs": 20, "recipe.batch_size": 8}}
 
     def simulate(self, split, count, index, rng):
         pitch = rng.permutation(np.arange(count) % 4)

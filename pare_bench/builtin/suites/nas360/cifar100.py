@@ -85,6 +85,8 @@ class Cifar100(SimulatedTask):
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 12}}
+    released_configurations: ClassVar = {"pare": "CIFAR100", "orca": "CIFAR100"}
     chunk = 100
     official_files = (ARCHIVE,)
 

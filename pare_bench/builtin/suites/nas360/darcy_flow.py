@@ -68,6 +68,8 @@ class DarcyFlow(SimulatedTask):
     metrics = (Metric("relative_l2", lambda outputs, split: metrics.relative_l2(outputs, split.targets)),)
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 6}}
+    released_configurations: ClassVar = {"pare": "DARCY-FLOW-5", "orca": "DARCY-FLOW-5"}
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {"smoke": {"resolution": 169}}
     chunk = 20
 

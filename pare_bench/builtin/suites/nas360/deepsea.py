@@ -56,6 +56,8 @@ class Deepsea(SimulatedTask):
     metrics = (Metric("auroc_error", lambda outputs, split: metrics.auroc_error(outputs, split.targets)),)
     real = "36 JASPAR 2026 binding matrices (CC BY 4.0); sequences and labels are simulated"
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 14}}
+    released_configurations: ClassVar = {"pare": "DEEPSEA", "orca": "DEEPSEA"}
     chunk = 48
     official_files = (OfficialFile("deepsea_filtered.npz", ("https://pde-xd.s3.amazonaws.com/deepsea/deepsea_filtered.npz",)),)
 

@@ -79,6 +79,8 @@ class Ecg(SimulatedTask):
     )
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 14}}
+    released_configurations: ClassVar = {"pare": "ECG", "orca": "ECG"}
     chunk = 48
     official_files = (
         OfficialFile("challenge2017.pkl", ("https://pde-xd.s3.amazonaws.com/ECG/challenge2017.pkl",), optional=True),

@@ -92,6 +92,8 @@ class Fsd50k(SimulatedTask):
     metrics = (Metric("map_error", clip_map_error),)
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 12}}
+    released_configurations: ClassVar = {"pare": "FSD", "orca": "FSD"}
     chunk = 48
     official_files = (CHUNKS, GROUND_TRUTH)
     params: Params

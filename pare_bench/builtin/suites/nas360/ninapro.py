@@ -63,6 +63,8 @@ class Ninapro(SimulatedTask):
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 12}}
+    released_configurations: ClassVar = {"pare": "NINAPRO", "orca": "NINAPRO"}
     chunk = 48
     official_files = tuple(
         OfficialFile(f"{FOLDER}/{name}.npy", urls=(f"https://pde-xd.s3.amazonaws.com/ninapro/{name}.npy",), md5=md5) for name, md5 in MD5.items()

@@ -64,6 +64,8 @@ class Satellite(SimulatedTask):
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 14}}
+    released_configurations: ClassVar = {"pare": "SATELLITE", "orca": "SATELLITE"}
     chunk = 48
     official_files = (
         OfficialFile("satellite_train.npy", ("https://pde-xd.s3.amazonaws.com/satellite/satellite_train.npy",)),

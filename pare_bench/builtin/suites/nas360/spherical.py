@@ -67,6 +67,8 @@ class Spherical(SimulatedTask):
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     real = None
     sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 12}}
+    released_configurations: ClassVar = {"pare": "SPHERICAL", "orca": "SPHERICAL"}
     chunk = 100
     official_files = (OfficialFile(FILE, urls=("https://pde-xd.s3.amazonaws.com/spherical/s2_cifar100.gz",)),)
     params: Params

@@ -162,6 +162,8 @@ def task_of(entry: Entry) -> type[TableTask]:
         "inputs": input_shape(entry, "features"),
         "target": Classes(entry.classes, balanced=True),
         "real": f"all of it: {entry.title} ({entry.source})" if entry.source else None,
+        "preset_settings": {"cpu": {"budget.epochs": entry.epochs}},
+        "released_configurations": {"orca": f"OPENML{entry.id}"},
         "official_files": (OfficialFile(ARFF, optional=True), OfficialFile(CSV, optional=True)),
     }
     return type(f"Openml{entry.id}", (TableTask,), values)

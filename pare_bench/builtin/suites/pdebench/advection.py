@@ -21,6 +21,8 @@ class Advection(Evolution):
 
     name = "advection"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 7}}
+    released_configurations: ClassVar = {"orca": "PDE-ADV"}
     end = 2.0
     published_ends: ClassVar = (2.0, 2.0)
     preset_params: ClassVar = {"smoke": {"points": 64}, "paper": {"points": 256}}

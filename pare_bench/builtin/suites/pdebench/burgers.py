@@ -23,6 +23,8 @@ class Burgers(Evolution):
 
     name = "burgers"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 8}}
+    released_configurations: ClassVar = {"orca": "PDE-Burgers"}
     end = 2.0
     published_ends: ClassVar = (2.0, 2.0)
 

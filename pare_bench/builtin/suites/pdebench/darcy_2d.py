@@ -40,6 +40,8 @@ class Darcy2d(SimulatedTask):
     params: Params
     name = "darcy_2d"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 5}}
+    released_configurations: ClassVar = {"orca": "PDE-Darcy"}
     inputs = InputShape(1, (64, 64))
     target = Field((64, 64))
     metrics = (Metric("nrmse", channel_score), Metric("nrmse_median", median_score))

@@ -21,6 +21,8 @@ class DiffusionReaction1d(Evolution):
 
     name = "diffusion_reaction_1d"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 6}}
+    released_configurations: ClassVar = {"orca": "PDE-RD"}
     end = 1.0
     published_ends: ClassVar = (0.29, 0.99)
     scales: ClassVar = ((0.25, 0.5),)

@@ -31,6 +31,8 @@ class DiffusionReaction2d(Evolution):
 
     name = "diffusion_reaction_2d"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 4}}
+    released_configurations: ClassVar = {"orca": "PDE-RD2D"}
     axes = 2
     end = 5.0
     published_ends: ClassVar = (5.0, 4.95)

@@ -20,6 +20,8 @@ class DiffusionSorption(Evolution):
 
     name = "diffusion_sorption"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 4}}
+    released_configurations: ClassVar = {"orca": "PDE-DS"}
     end = 500.0
     published_ends: ClassVar = (500.0, 495.0)
     scales: ClassVar = ((0.06, 0.1),)

@@ -26,6 +26,8 @@ class NavierStokes1d(Evolution):
 
     name = "navier_stokes_1d"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 7}}
+    released_configurations: ClassVar = {"orca": "PDE-1DCFD"}
     end = 1.0
     published_ends: ClassVar = (1.0, 1.0)
     quantities: ClassVar = ("density", "velocity", "pressure")

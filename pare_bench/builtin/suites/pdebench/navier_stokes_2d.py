@@ -34,6 +34,8 @@ class NavierStokes2d(Evolution):
 
     name = "navier_stokes_2d"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 8}}
+    released_configurations: ClassVar = {"orca": "PDE-2DCFD"}
     axes = 2
     end = 1.0
     published_ends: ClassVar = (1.0, 1.0)

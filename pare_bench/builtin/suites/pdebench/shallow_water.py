@@ -27,6 +27,8 @@ class ShallowWater(Evolution):
 
     name = "shallow_water"
     version = 1
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 5}}
+    released_configurations: ClassVar = {"orca": "PDE-SW"}
     axes = 2
     end = 1.0
     published_ends: ClassVar = (1.0, 0.99)
