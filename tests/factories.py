@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from pare_bench.code.digest import combined
 from pare_bench.config.run_config import RunConfig, Slot
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, IdentityRecord, MetricRecord, RunRecord, TaskRecord
 
@@ -72,7 +71,7 @@ def make_record(
         finished=finished,
         command=f"pare-bench run --method {method}" if command is None else command,
         config=resolved,
-        code_sha256=combined(identity.code),
+        code_sha256=identity.code_sha256,
         identity=identity,
     )
 

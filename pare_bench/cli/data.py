@@ -216,7 +216,8 @@ def generate_command(
 ) -> None:
     """Fill the cache of generated data, so that the first run need not."""
     from pare_bench.config.presets import PRESETS
-    from pare_bench.datasets.cache import cache_root, generated_data
+    from pare_bench.datasets.cache import generated_data
+    from pare_bench.digests.files import cache_root
     from pare_bench.registry.names import Registry
 
     if preset not in PRESETS:
@@ -230,6 +231,8 @@ def generate_command(
         values = task_class.preset_params.get(preset, {})
         size = task_class.sizes.get(preset, task_class.sizes["cpu"])
         data = generated_data(registry.build("task", name, values), seed, size)
+        # Whoever fills the cache wants to know that it can be read.
+        data.load()
         output.note(f"[{number}/{len(names)}] {name}: {size.train} + {size.val} + {size.test} examples, sha256 {data.sha256[:16]}")
     output.note(f"cache: {cache_root()}")
 

@@ -36,6 +36,12 @@ class Predictions(StrEnum):
     FULL = "full"
 
 
+class Fresh(StrEnum):
+    """What is run again although it would be served."""
+
+    LIBRARIES = "libraries"
+
+
 def run_command(
     method: Annotated[str, typer.Option("--method", "-m", help="Method: pare-bench list method.")],
     suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
@@ -51,6 +57,9 @@ def run_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network (torch.compile); short for -o compile=true.")] = False,
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint of an interrupted run.")] = True,
+    fresh: Annotated[
+        Fresh | None, typer.Option(help="libraries: run again what was made with other versions of libraries, instead of serving it.")
+    ] = None,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only the runs whose newest record says that they failed.")] = False,
     predictions: Annotated[
         Predictions, typer.Option(help="Outputs on the test split to keep: none, compact (halved where no metric moves) or full.")
@@ -94,14 +103,13 @@ def run_command(
 
     from pare_bench.cli.progress import progress_display
     from pare_bench.leaderboard.file import LeaderboardFile
-    from pare_bench.runs.campaign import run_all
+    from pare_bench.runs.campaign import Manner, run_all
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with progress_display(len(configs)) as display:
         summary = LeaderboardFile(store, display.note)
-        results = run_all(
-            registry, configs, store, display, summary, command=command, executor=executor, resume=resume, predictions=predictions.value
-        )
+        manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES)
+        results = run_all(registry, configs, store, display, summary, command=command, executor=executor, manner=manner)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, format)

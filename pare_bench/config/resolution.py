@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pare_bench.config.presets import preset_values
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
+from pare_bench.contracts.params import as_json
 from pare_bench.errors import UsageError, check_tasks
 from pare_bench.registry.names import Registry
 from pare_bench.registry.specs import TaskSpec
@@ -83,7 +84,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
         if slot in values:
             chosen = values[slot]
-            values[slot] = {"name": chosen["name"], "params": registry.params(kind, chosen["name"], chosen["params"]).model_dump(mode="json")}
+            values[slot] = {"name": chosen["name"], "params": as_json(registry.params(kind, chosen["name"], chosen["params"]))}
     if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
         if "source_size" in values:
             name = values["source"]["name"]

@@ -111,6 +111,9 @@ def _backbone(component: type[Backbone], params: Params | None, modality: str) -
         yield "examples of a batch influence each other in evaluation mode"
     if not isinstance(digest, str) or digest != component.weights_digest(chosen):
         yield "weights_digest is not a string that stays the same"
+    architecture = component.architecture_digest(chosen)
+    if not isinstance(architecture, str) or architecture != component.architecture_digest(chosen):
+        yield "architecture_digest is not a string that stays the same"
     yield from _source_embedding(body, modality)
     yield from _embedder_weights(body, modality)
     body.train()

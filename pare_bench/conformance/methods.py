@@ -11,7 +11,7 @@ from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.conformance.doubles import PROBLEMS, with_doubles
 from pare_bench.conformance.reporting import class_problems, collect, seeded
 from pare_bench.contracts.method import Method, Predictor, TrainData
-from pare_bench.contracts.params import Params
+from pare_bench.contracts.params import Params, as_json
 from pare_bench.contracts.task import Split, Task, TaskSize, weighted
 from pare_bench.registry.names import Registry
 from pare_bench.runs.runner import build_accelerator
@@ -107,7 +107,7 @@ def _config(task: Task, slots: tuple[str, ...], implied: Mapping[str, Mapping[st
     backbone, embedder, source = PROBLEMS[type(task)]  # type: ignore[index]
     stand_ins = {"backbone": backbone, "embedder": embedder, "source": source, "selector": "gate_gumbel", "mixer": "patch_replace", "aligner": "l2"}
     filled = {
-        slot: {"name": name, "params": registry.params(SLOTS[slot], name, implied.get(slot)).model_dump(mode="json")}
+        slot: {"name": name, "params": as_json(registry.params(SLOTS[slot], name, implied.get(slot)))}
         for slot, name in stand_ins.items()
         if slot in slots
     }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import numpy as np
+from joblib import parallel_config
 
+from pare_bench.conformance.reads import Reads, reads
 from pare_bench.conformance.reporting import class_problems, collect
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, Split, Splits, Target, Task, TaskSize
 from pare_bench.datasets.cache import digest
-from pare_bench.datasets.official import official_data
+from pare_bench.datasets.official import OfficialFiles, data_root
 from pare_bench.datasets.simulated import SimulatedTask, generate_splits
+from pare_bench.digests.closure import OURS
 from pare_bench.registry.specs import TaskSpec
 from pare_bench.scoring.floor import ConstantPredictor
 
@@ -48,7 +53,9 @@ def _task(component: type[Task], params: Params | None, size: TaskSize, spec: Ta
         # What is wrong with a declaration can be said without the files.
         yield from [] if declared else _published(task)
         return
-    splits = _generate(task, 0, size)
+    with reads() as seen:
+        splits = _generate(task, 0, size)
+    yield from _undeclared(task, seen, (), "generated")
     for name in SPLIT_NAMES:
         split = getattr(splits, name)
         if len(split) != getattr(size, name):
@@ -80,7 +87,13 @@ def _bundled(task: Task) -> Iterator[str]:
 
 
 def _published(task: Task) -> Iterator[str]:
-    whole = official_data(task).splits
+    files = OfficialFiles(data_root(), task.name, task.official_files)
+    with reads() as seen:
+        whole = task.official_at(files, "clean", 0)
+        for name in SPLIT_NAMES:
+            # What is read when it is asked for is read, too.
+            np.asarray(getattr(whole, name).inputs[:1])
+    yield from _undeclared(task, seen, files.handed, "official")
     splits = Splits(*(getattr(whole, name).take(np.arange(min(len(getattr(whole, name)), EXCERPT))) for name in SPLIT_NAMES))
     for name in SPLIT_NAMES:
         split = getattr(splits, name)
@@ -96,11 +109,21 @@ def _published(task: Task) -> Iterator[str]:
         yield from _augmentation(task, splits.train)
 
 
+def _undeclared(task: Task, seen: Reads, handed: Collection[Path], method: str) -> Iterator[str]:
+    """Yield the files that were read and that no digest covers: data made of another version of them would be served as if they were the same."""
+    package = sys.modules[type(task).__module__.partition(".")[0]]
+    own = [] if package.__name__ in OURS else [Path(folder) for folder in getattr(package, "__path__", ())]
+    for path in seen.undeclared([*task.generated_files(), *handed], own):
+        way = "name it in generated_files" if method == "generated" else "ask files.path for it, or name it in generated_files"
+        yield f"{method} reads '{path}', which nothing that a run is known by covers: {way}"
+
+
 def _generate(task: Task, seed: int, size: TaskSize) -> Splits:
     # A tiny size is made faster here than in worker processes that would have to start first; the bytes are the same.
     if isinstance(task, SimulatedTask) and type(task).generated is SimulatedTask.generated:
         return generate_splits(task, seed, size, workers=1)
-    return task.generated(seed, size)
+    with parallel_config(backend="sequential"):
+        return task.generated(seed, size)
 
 
 def _declaration(component: type[Task], spec: TaskSpec | None) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from jaxtyping import Float, Shaped
@@ -51,6 +53,22 @@ class Backbone(nn.Module, ABC):
     @classmethod
     def weights_digest(cls, params: Params) -> str:  # noqa: ARG003 - the general case loads nothing
         """Return the SHA-256 of the weight files that ``params`` load, "" where there are none; it is part of a run's identity."""
+        return ""
+
+    @classmethod
+    def files(cls, params: Params) -> Sequence[Path] | None:  # noqa: ARG003 - the general case does not know
+        """Return every file that both digests depend on, so that they need not be asked for again while none of them changes.
+
+        None, the default, where they cannot all be named (a hub may hand out another file): the digests are then asked for each time.
+        """
+        return None
+
+    @classmethod
+    def architecture_digest(cls, params: Params) -> str:  # noqa: ARG003 - the general case reads nothing
+        """Return the SHA-256 of the configuration files that ``params`` read, weights drawn at random or not, "" where there are none.
+
+        It is part of a run's identity, too: the same weights in a network with another activation are another network.
+        """
         return ""
 
     @abstractmethod

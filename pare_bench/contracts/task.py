@@ -6,8 +6,9 @@ This module does not import torch: declaring, generating and scoring tasks is nu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -235,6 +236,14 @@ class Task(ABC):
         (:func:`pare_bench.scoring.tracks.chunked`). A task whose released metric differs in more than that overrides this.
         """
         return None
+
+    def generated_files(self) -> Sequence[Path]:
+        """Return the files that :meth:`generated` reads, and :meth:`official` besides those it is handed.
+
+        When one of them changes, cached data are made again. Files of a plugin's own package count anyway; what comes with Python or with an
+        installed distribution need not be named. ``pare-bench check`` finds files that are read and not named.
+        """
+        return ()
 
     @abstractmethod
     def generated(self, seed: int, size: TaskSize) -> Splits:

@@ -4,45 +4,77 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from filelock import FileLock
 
-from pare_bench.code.digest import code_digest, with_imports
+from pare_bench.contracts.params import as_json
 from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
+from pare_bench.digests.closure import Code
+from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
-ROOT_VARIABLE = "PARE_BENCH_CACHE"
 #: What task modules import to score outputs; it makes no data.
-_SCORING = frozenset({"pare_bench.metrics", "pare_bench.scoring.released_metrics", "pare_bench.scoring.tracks"})
+_SCORING = ("pare_bench.metrics", "pare_bench.scoring.released_metrics", "pare_bench.scoring.tracks")
 
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of a task and the SHA-256 over their bytes."""
+    """The splits of a task, read when they are first asked for, and the SHA-256 over their bytes."""
 
-    splits: Splits
+    load: Callable[[], Splits]
     sha256: str
 
+    @classmethod
+    def of(cls, splits: Splits, sha256: str) -> Data:
+        """Return data that are there already."""
+        return cls(lambda: splits, sha256)
 
-def cache_root() -> Path:
-    """Return the folder of generated data: ``PARE_BENCH_CACHE`` or the user's cache folder."""
-    return Path(os.environ.get(ROOT_VARIABLE) or platformdirs.user_cache_dir("pare-bench"))
+    @cached_property
+    def splits(self) -> Splits:
+        """The splits.
+
+        Raises:
+            IntegrityError: they cannot be read, or have changed since their digest was looked up.
+        """
+        return self.load()
 
 
-def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = None) -> Data:
-    """Return the generated tier of ``task`` from the cache, making it first where it is missing.
+def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = None, code: Code | None = None) -> Data:
+    """Return the generated tier of ``task`` from the cache, making it first where it is missing; arrays are read when they are asked for.
 
     Raises:
         EnvironmentFault: the cache cannot be written.
     """
-    folder = (root or cache_root()) / "generated" / task.name / _key(task, seed, size)
+    folder = (root or cache_root()) / "generated" / task.name / _key(task, seed, size, code or Code())
+    sha256 = _promised(folder)
+    if sha256 is None:
+        return _read_or_make(folder, task, seed, size)
+
+    def load() -> Splits:
+        found = _read_or_make(folder, task, seed, size)
+        if found.sha256 != sha256:
+            raise IntegrityError(f"generated data in '{folder}' were made again with other bytes than before", hint="run the same command again")
+        return found.splits
+
+    return Data(load, sha256)
+
+
+def _promised(folder: Path) -> str | None:
+    """Return the digest that the manifest of cached data has, None where there is none."""
+    try:
+        return str(json.loads((folder / "manifest.json").read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read_or_make(folder: Path, task: Task, seed: int, size: TaskSize) -> Data:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
@@ -70,11 +102,13 @@ def digest(splits: Splits) -> str:
     return total.hexdigest()
 
 
-def _key(task: Task, seed: int, size: TaskSize) -> str:
-    params = task.params.model_dump_json()
+def _key(task: Task, seed: int, size: TaskSize, code: Code) -> str:
+    params = json.dumps(as_json(task.params))
     # A simulator that was changed without a new version must not be served its old data.
-    code = code_digest(module for module in with_imports([type(task).__module__]) if module not in _SCORING)
-    text = f"{task.name} {task.version} {params} {seed} {size} {code}"
+    kind = type(task)
+    closure = code.closure([f"{kind.__module__}:{kind.__name__}"], without=_SCORING)
+    files = [sha256_of(path) for path in task.generated_files()]
+    text = f"{task.name} {task.version} {params} {seed} {size} {closure.sha256} {files}"
     return f"v{task.version}-s{seed}-{size.train}-{size.val}-{size.test}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -107,7 +141,7 @@ def _read(folder: Path) -> Data:
         raise IntegrityError(f"generated data in '{folder}' cannot be read: {error}", hint=f"rm -r '{folder}'") from error
     if digest(splits) != manifest["sha256"]:
         raise IntegrityError(f"generated data in '{folder}' has changed on disk", hint=f"rm -r '{folder}'")
-    return Data(splits, manifest["sha256"])
+    return Data.of(splits, manifest["sha256"])
 
 
 def _split(split: str, arrays: dict[str, np.ndarray]) -> Split:

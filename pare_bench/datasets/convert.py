@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import glob
 import hashlib
 import json
@@ -15,10 +14,9 @@ from typing import Any
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from pare_bench.code.digest import code_digest, with_imports
 from pare_bench.datasets.arrays_file import map_arrays
-from pare_bench.datasets.cache import ROOT_VARIABLE, cache_root
-from pare_bench.datasets.digests import sha256_of, write_atomically
+from pare_bench.digests.closure import Code
+from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of, write_atomically
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
 
 _DATA, _MANIFEST = "arrays.safetensors", "manifest.json"
@@ -37,11 +35,10 @@ def converted(
         IntegrityError: a source is not what its format promises.
         EnvironmentFault: the cache cannot be written, or a library is missing.
     """
-    module = converter.partition(":")[0]
     facts = {
         "sources": [[source.name, sha256_of(source)] for source in sources],
         "converter": converter,
-        "code": code_digest(with_imports([module, "pare_bench.datasets.unpickle"])),
+        "code": _code(converter),
     }
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     folder = (root or cache_root()) / "converted" / task / f"{converter.partition(':')[2]}-{key}"
@@ -62,9 +59,8 @@ def converted(
     return arrays
 
 
-@functools.cache
-def _code(module: str) -> str:
-    return code_digest(with_imports([module, "pare_bench.datasets.unpickle"]))
+def _code(converter: str) -> str:
+    return Code().closure([converter, "pare_bench.datasets.unpickle"]).sha256
 
 
 def _read(folder: Path) -> dict[str, NDArray[Any]] | None:

@@ -23,9 +23,9 @@ from filelock import FileLock
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets.archive import unpack
 from pare_bench.datasets.content import is_web_page, whole_problem
-from pare_bench.datasets.digests import file_digests, write_atomically
 from pare_bench.datasets.index import IndexEntry, record
 from pare_bench.datasets.official import OfficialFiles, is_present
+from pare_bench.digests.files import file_digests, write_atomically
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
 from pare_bench.version import __version__
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from pare_bench.datasets.digests import write_atomically
+from pare_bench.digests.files import write_atomically
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 SCHEMA = "pare-bench/data-index/1"

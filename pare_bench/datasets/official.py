@@ -13,11 +13,12 @@ import platformdirs
 from numpy.typing import NDArray
 
 from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.params import as_json
 from pare_bench.contracts.task import Task, Track
 from pare_bench.datasets.cache import Data
 from pare_bench.datasets.content import check_content
-from pare_bench.datasets.digests import file_digests
 from pare_bench.datasets.index import read_index
+from pare_bench.digests.files import file_digests, sha256_of
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 
 DATA_VARIABLE = "PARE_BENCH_DATA"
@@ -42,10 +43,12 @@ def official_data(task: Task, root: Path | None = None, track: Track = "clean", 
     """
     files = OfficialFiles(root or data_root(), task.name, task.official_files)
     splits = task.official_at(files, track, seed)
-    facts = [task.name, task.version, task.params.model_dump(mode="json"), track, files.sha256]
+    facts = [task.name, task.version, as_json(task.params), track, files.sha256]
     if type(task).official_at is not Task.official_at:
         facts.append(seed)
-    return Data(splits, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
+    if others := task.generated_files():
+        facts.append([sha256_of(path) for path in others])
+    return Data.of(splits, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest())
 
 
 def is_present(root: Path, task: str, file: OfficialFile) -> bool:
@@ -81,6 +84,8 @@ class OfficialFiles:
         self.task = task
         self._declared = {file.path: file for file in declared}
         self._read: dict[str, str] = {}
+        #: Files that were handed out.
+        self.handed: set[Path] = set()
         self._index: dict[str, str] | None = None
 
     def path(self, name: str) -> Path:
@@ -101,6 +106,7 @@ class OfficialFiles:
             raise EnvironmentFault(f"'{found}' cannot be read: {error.strerror or error}", hint=f"ls -l '{found}'") from error
         self._compare(found, digests, declared)
         self._read[self._counted(name)] = digests["sha256"]
+        self.handed.add(found)
         return found
 
     def find(self, *names: str) -> Path | None:
@@ -127,6 +133,7 @@ class OfficialFiles:
         for path in files:
             total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n".encode())
         self._read[self._counted(f"{name}/{pattern}")] = total.hexdigest()
+        self.handed.update(files)
         return files
 
     def converted(self, names: str | Sequence[str], converter: str, *, memory_mb: int = 4096, seconds: int = 3600) -> dict[str, NDArray[Any]]:
@@ -142,7 +149,7 @@ class OfficialFiles:
     def of(self, task: str, declared: Sequence[OfficialFile] = ()) -> OfficialFiles:
         """Return the files of another task (Spherical reads CIFAR-100's); what is read there counts here, too."""
         other = OfficialFiles(self.root, task, declared)
-        other._read = self._read
+        other._read, other.handed = self._read, self.handed
         return other
 
     @property

@@ -8,6 +8,7 @@ from pare_bench.config.run_config import RunConfig, Tier
 from pare_bench.contracts.task import Task
 from pare_bench.datasets.cache import Data, digest, generated_data
 from pare_bench.datasets.official import data_root, official_data
+from pare_bench.digests.closure import Code
 from pare_bench.registry.names import Registry
 
 
@@ -20,8 +21,8 @@ class SourceData:
     data: Data
 
 
-def target_data(task: Task, config: RunConfig) -> Data:
-    """Return the data of a run's task, split as its track splits them.
+def target_data(task: Task, config: RunConfig, code: Code | None = None) -> Data:
+    """Return the data of a run's task, split as its track splits them; ``code`` reads the sources by which cached data are known.
 
     Raises:
         DataMissingError: the official files are not there.
@@ -29,11 +30,11 @@ def target_data(task: Task, config: RunConfig) -> Data:
     """
     if config.tier == "bundled":
         splits = task.bundled(config.data_seed, config.track)
-        return Data(splits, digest(splits))
+        return Data.of(splits, digest(splits))
     if config.tier == "official" or config.size is None:
         return official_data(task, data_root(), config.track, config.data_seed)
-    data = generated_data(task, config.data_seed, config.size.task_size())
-    return Data(task.in_track(data.splits, config.track), data.sha256)
+    data = generated_data(task, config.data_seed, config.size.task_size(), code=code)
+    return Data(lambda: task.in_track(data.splits, config.track), data.sha256)
 
 
 def source_data(registry: Registry, config: RunConfig) -> SourceData | None:
@@ -43,4 +44,4 @@ def source_data(registry: Registry, config: RunConfig) -> SourceData | None:
     task: Task = registry.build("task", config.source.name, config.source.params)
     if config.source_size is None:
         return SourceData(task, "official", official_data(task, data_root(), "clean"))
-    return SourceData(task, "generated", generated_data(task, config.data_seed, config.source_size.task_size()))
+    return SourceData(task, "generated", generated_data(task, config.data_seed, config.source_size.task_size(), code=registry.code))

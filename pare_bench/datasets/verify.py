@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets.content import content_problem
-from pare_bench.datasets.digests import file_digests
 from pare_bench.datasets.index import IndexEntry, read_index, record
 from pare_bench.datasets.official import OfficialFiles
+from pare_bench.digests.files import file_digests
 from pare_bench.errors import EnvironmentFault
 
 

@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from pare_bench.contracts.backbone import Backbone
+from pare_bench.contracts.params import as_json
 from pare_bench.contracts.task import Split, Task, TaskSize
 from pare_bench.datasets.cache import Data, generated_data
 from pare_bench.datasets.official import official_data
@@ -78,11 +79,12 @@ def prepare_tokens(registry: Registry, request: TokenRequest) -> Preparation:
     backbone: Backbone = registry.build("backbone", request.backbone, request.backbone_params)
     provenance = {
         "task": f"{task.name} version {task.version}",
-        "task_params": task.params.model_dump_json(),
+        "task_params": json.dumps(as_json(task.params)),
         "data_sha256": data.sha256,
         "backbone": request.backbone,
-        "backbone_params": json.dumps(params.model_dump(mode="json"), sort_keys=True),
+        "backbone_params": json.dumps(as_json(params), sort_keys=True),
         "weights_sha256": type(backbone).weights_digest(params),
+        "architecture_sha256": type(backbone).architecture_digest(params),
         "layer": request.layer,
         "made_by": f"pare-bench {__version__}, torch {torch.__version__}, transformers {transformers.__version__}",
     }

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pare_bench.code.digest import combined
 from pare_bench.config.run_config import RunConfig
 from pare_bench.errors import UnknownNameError
-from pare_bench.provenance.identity import code_of, libraries_of
+from pare_bench.provenance.identity import closure_of, libraries_of
 from pare_bench.records.record import IdentityRecord, RunRecord
 from pare_bench.records.variants import age
 from pare_bench.registry.names import Registry
 
-Part = Literal["config", "code", "data", "source", "weights", "libraries"]
-PARTS: tuple[Part, ...] = ("config", "code", "data", "source", "weights", "libraries")
+Part = Literal["config", "code", "data", "source", "weights", "architecture", "libraries"]
+PARTS: tuple[Part, ...] = ("config", "code", "data", "source", "weights", "architecture", "libraries")
 #: How many differences a sentence names.
 _NAMED = 6
 
@@ -54,7 +53,7 @@ class Run:
     @classmethod
     def now(cls, config: RunConfig, identity: IdentityRecord) -> Run:
         """Return what a run would be now."""
-        return cls(config, identity, combined(identity.code), identity.data, identity.source, identity.weights)
+        return cls(config, identity, identity.code_sha256, identity.data, identity.source, identity.weights)
 
 
 def differences(stored: Run, now: Run) -> list[Difference]:
@@ -63,11 +62,7 @@ def differences(stored: Run, now: Run) -> list[Difference]:
     Parts that an old record did not keep are compared by the digests that it has, and not at all where it has none.
     """
     found = _entries("config", _flat(stored.config.model_dump(mode="json")), _flat(now.config.model_dump(mode="json")))
-    if stored.identity is None or now.identity is None:
-        if stored.code_sha256 != now.code_sha256:
-            found.append(Difference("code", "", f"{stored.code_sha256[:12]} (modules not kept)", now.code_sha256[:12]))
-    else:
-        found += _entries("code", stored.identity.code, now.identity.code)
+    found += _code_differences(stored, now)
     digests: tuple[tuple[Part, str | None, str | None], ...] = (
         ("data", stored.data, now.data),
         ("source", stored.source, now.source),
@@ -75,8 +70,37 @@ def differences(stored: Run, now: Run) -> list[Difference]:
     )
     found += [Difference(part, "", _short(before), _short(after)) for part, before, after in digests if before != after]
     if stored.identity is not None and now.identity is not None:
+        if _comparable(stored.identity, now.identity) and stored.identity.architecture != now.identity.architecture:
+            found.append(Difference("architecture", "", _short(stored.identity.architecture), _short(now.identity.architecture)))
         found += _entries("libraries", stored.identity.libraries, now.identity.libraries)
     return found
+
+
+def _code_differences(stored: Run, now: Run) -> list[Difference]:
+    if stored.code_sha256 == now.code_sha256:
+        return []
+    if stored.identity is None or now.identity is None:
+        return [Difference("code", "", f"{stored.code_sha256[:12]} (modules not kept)", now.code_sha256[:12])]
+    if not _comparable(stored.identity, now.identity):
+        return [Difference("code", "", f"{stored.code_sha256[:12]} (digests of an earlier kind)", now.code_sha256[:12])]
+    return _modules(stored.identity, now.identity)
+
+
+def _modules(stored: IdentityRecord, now: IdentityRecord) -> list[Difference]:
+    """Return the modules that changed; one that was only moved or renamed has not."""
+    before, after = dict(stored.code), dict(now.code)
+    for name in stored.code.keys() - now.code.keys():
+        moved = next((other for other in sorted(after.keys() - stored.code.keys()) if after[other] == before[name]), None)
+        if moved is not None:
+            del before[name], after[moved]
+    changed = _entries("code", before, after)
+    if not changed and stored.wiring != now.wiring:
+        return [Difference("code", "what imported names stand for", stored.wiring or "", now.wiring or "")]
+    return changed
+
+
+def _comparable(stored: IdentityRecord, now: IdentityRecord) -> bool:
+    return (stored.wiring is None) == (now.wiring is None)
 
 
 def nearest(now: Run, records: Iterable[RunRecord]) -> tuple[RunRecord, list[Difference]] | None:
@@ -108,6 +132,11 @@ def sentence(differing: Sequence[Difference]) -> str:
     """Return the first few differences in one line."""
     more = f", and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
     return ", ".join(map(str, differing[:_NAMED])) + more
+
+
+def outdated(differing: Iterable[Difference]) -> list[Difference]:
+    """Return the differences for which a run is done again: all but versions of libraries."""
+    return [difference for difference in differing if difference.part != "libraries"]
 
 
 def by_part(differing: Iterable[Difference]) -> dict[Part, list[Difference]]:
@@ -158,10 +187,13 @@ class Explanation:
         run = f"run {self.record.run_id}"
         if self.changed is None:
             return f"{run}: whether it would be served cannot be said: {self.unknown}"
-        if self.changed:
-            return f"{run} would be done again: {sentence(self.changed)}"
+        again = outdated(self.changed)
+        if again:
+            return f"{run} would be done again: {sentence(again)}"
         if self.record.status == "failed":
             return f"{run} would be done again: it failed ({self.record.reason})"
+        if self.changed:
+            return f"{run} would be served, with a line that says so: {sentence(self.changed)} (--fresh libraries runs it again)"
         return f"{run} would be served: code and libraries are what they were; the data are compared when it is called for"
 
 
@@ -177,10 +209,9 @@ def changes_since(registry: Registry, record: RunRecord) -> tuple[list[Differenc
     if record.identity is None:
         return None, "its record is of version 1, which did not keep the parts"
     try:
-        code = code_of(registry, record.config)
+        closure = closure_of(registry, record.config)
     except UnknownNameError as error:
         return None, str(error)
-    return [
-        *_entries("code", record.identity.code, code),
-        *_entries("libraries", record.identity.libraries, libraries_of(code)),
-    ], None
+    identity = record.identity
+    here = identity.model_copy(update={"code": dict(closure.code), "wiring": closure.wiring, "libraries": libraries_of(registry.code, closure)})
+    return differences(Run.of(record), Run.now(record.config, here)), None

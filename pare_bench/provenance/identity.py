@@ -1,79 +1,111 @@
 """What makes a run the run it is: configuration, code, data, weights and the libraries that can move a number, each kept apart.
 
-Neither the environment (machine, number of processes, Python, other libraries) nor comments, formatting or the names of plugins enter.
+docs/records.md lists what enters, what does not, and why. Neither the environment (machine, threads, number of processes, Python, other libraries)
+nor comments, formatting, names and places of modules, or what plugins say when they register enters.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 
-from pare_bench.code.digest import CORE, module_digests, outside_packages, with_imports
 from pare_bench.config.run_config import SLOTS, RunConfig
+from pare_bench.digests.closure import Closure, Code
 from pare_bench.records.record import IdentityRecord
 from pare_bench.registry.names import Registry
 
+#: Modules of ours that every score depends on.
+CORE = (
+    "pare_bench.contracts.task",
+    "pare_bench.metrics",
+    "pare_bench.model.heads",
+    "pare_bench.model.losses",
+    "pare_bench.model.network",
+    "pare_bench.scoring.scores",
+    "pare_bench.seeds",
+    "pare_bench.training.context",
+    "pare_bench.training.loop",
+)
+#: Rooms that only read and simulate data: the digest of the data speaks for the libraries that they alone import.
+_DATA_ROOMS = ("pare_bench.datasets", "pare_bench.simulators")
 #: Packages that carry configuration, messages and files about; their versions never count.
 NEUTRAL = frozenset(
     {
         "filelock", "fsspec", "h5py", "huggingface_hub", "jaxtyping", "joblib", "beartype", "packaging", "platformdirs", "pluggy", "pooch", "psutil",
-        "pydantic", "requests", "rich", "safetensors", "tqdm", "typer", "typing_extensions", "urllib3",
+        "pydantic", "pydantic_core", "requests", "rich", "safetensors", "tqdm", "typer", "typing_extensions", "urllib3",
     }
 )  # fmt: skip
-#: Parts of a version that count; two (1.26.4 counts as 1.26) where nothing else stands here. NumPy keeps its numbers within a major version.
-COUNTED_PARTS: Mapping[str, int] = {"numpy": 1, "PIL": 1}
-DEFAULT_PARTS = 2
-#: Distributions that go by another name than their package; looking through all that is installed takes longer.
-_DISTRIBUTIONS: Mapping[str, str] = {"sklearn": "scikit-learn", "skimage": "scikit-image", "ot": "POT", "PIL": "pillow"}
+#: Parts of a version that count, of libraries we know: 2.14.1 of torch counts as 2.14. NumPy and Pillow keep their numbers within a major version.
+COUNTED_PARTS: Mapping[str, int] = {
+    **dict.fromkeys(("accelerate", "lightgbm", "ot", "scipy", "skimage", "sklearn", "timm", "torch", "torchvision", "transformers", "xgboost"), 2),
+    **dict.fromkeys(("catboost", "autogluon", "tabpfn", "torchaudio", "tokenizers", "pandas"), 2),
+    **dict.fromkeys(("numpy", "PIL"), 1),
+}
 #: Every run is carried out by these, whatever its components import.
-ALWAYS = frozenset({"torch", "numpy"})
+ALWAYS = ("torch", "numpy")
 
 
-def component_modules(registry: Registry, config: RunConfig) -> list[str]:
-    """Return the modules in which the method, the task and the filled slots of a run stand."""
-    named = [("method", config.method.name), ("task", config.task.name), *((SLOTS[slot], chosen.name) for slot, chosen in config.slots().items())]
-    return [registry.spec(kind, name).target.partition(":")[0] for kind, name in named]
-
-
-def code_of(registry: Registry, config: RunConfig) -> dict[str, str]:
-    """Return the digest of every module that the run's numbers depend on; no module is imported.
+def targets_of(registry: Registry, config: RunConfig) -> list[str]:
+    """Return what a run is made of, as ``"module:Class"``: the method, the task and the components in its slots.
 
     Raises:
         UnknownNameError: a component of the run is not registered here.
     """
-    return module_digests(with_imports([*CORE, *component_modules(registry, config)]))
+    named = [("method", config.method.name), ("task", config.task.name), *((SLOTS[slot], chosen.name) for slot, chosen in config.slots().items())]
+    return [registry.spec(kind, name).target for kind, name in named]
 
 
-def libraries_of(modules: Iterable[str]) -> dict[str, str]:
-    """Return the versions that count of the libraries that ``modules`` import, under the names they are imported by.
+def closure_of(registry: Registry, config: RunConfig) -> Closure:
+    """Return the code that a run's numbers depend on; no module is imported.
 
-    What only readers and simulators of data import is left out: the digest of the data speaks for it.
+    Raises:
+        UnknownNameError: a component of the run is not registered here.
     """
-    code = [module for module in modules if not module.startswith(("pare_bench.datasets", "pare_bench.simulators"))]
-    versions = {name: _version(name) for name in (outside_packages(code) | ALWAYS) - NEUTRAL}
-    return {name: counted_version(name, version) for name, version in sorted(versions.items()) if version is not None}
+    return registry.code.closure([*CORE, *targets_of(registry, config)])
+
+
+def libraries_of(code: Code, closure: Closure) -> dict[str, str]:
+    """Return the versions that count of the installed distributions that ``closure`` imports, under the names they are imported by.
+
+    What only readers and simulators of data import is left out, and so are packages that touch no number. Of a library that we do not know the
+    whole version counts.
+    """
+    found = {}
+    for library, version in closure.libraries.items():
+        importers = closure.imported.get(library, frozenset())
+        for_data = bool(importers) and all(module.startswith(_DATA_ROOMS) for module in importers)
+        if library not in NEUTRAL and not for_data:
+            found[library] = version
+    found |= {library: owner.version for library in ALWAYS for owner in code.owners(library)}
+    return {library: counted_version(library, version) for library, version in sorted(found.items())}
 
 
 def counted_version(library: str, version: str) -> str:
     """Return the part of a version that counts: ``2.6.1+cu124`` of torch counts as ``2.6``."""
-    return ".".join(version.partition("+")[0].split(".")[: COUNTED_PARTS.get(library, DEFAULT_PARTS)])
+    parts = COUNTED_PARTS.get(library)
+    return version if parts is None else ".".join(version.partition("+")[0].split(".")[:parts])
 
 
-def identity_of(registry: Registry, config: RunConfig, *, data: str, source: str | None, weights: str | None) -> IdentityRecord:
+def identity_of(
+    registry: Registry, config: RunConfig, *, data: str, source: str | None, weights: str | None, architecture: str | None
+) -> IdentityRecord:
     """Return the identity of a run on these data, with the code and libraries that are here now."""
-    code = code_of(registry, config)
-    return IdentityRecord(config=config.digest(), code=code, data=data, source=source, weights=weights, libraries=libraries_of(code))
+    closure = closure_of(registry, config)
+    return IdentityRecord(
+        config=config.digest(),
+        code=dict(closure.code),
+        wiring=closure.wiring,
+        data=data,
+        source=source,
+        weights=weights,
+        architecture=architecture,
+        libraries=libraries_of(registry.code, closure),
+    )
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(_DISTRIBUTIONS.get(package, package))
-    except importlib.metadata.PackageNotFoundError:
-        names = _distributions().get(package, [])
-        return importlib.metadata.version(names[0]) if names else None
+def same_but_libraries(stored: IdentityRecord, now: IdentityRecord) -> bool:
+    """Return whether two runs differ in versions of libraries at most."""
 
+    def rest(identity: IdentityRecord) -> tuple[str | None, ...]:
+        return identity.config, identity.code_sha256, identity.data, identity.source, identity.weights, identity.architecture
 
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
+    return (stored.wiring is None) == (now.wiring is None) and rest(stored) == rest(now)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 #: Number of the newest schema.
-NEWEST = 2
+NEWEST = 3
 
 
 class UnknownSchemaError(ValueError):
@@ -50,4 +50,9 @@ def _from_1(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "schema": "pare-bench/record/2"}
 
 
-_STEPS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 3 made the run id independent of where modules stand; an older one keeps its own, which went over their names."""
+    return {**document, "schema": "pare-bench/record/3"}
+
+
+_STEPS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

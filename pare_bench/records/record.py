@@ -1,4 +1,4 @@
-"""The record of one run, schema ``pare-bench/record/2``: everything a table or a reader of the number needs, finite values only.
+"""The record of one run, schema ``pare-bench/record/3``: everything a table or a reader of the number needs, finite values only.
 
 An optional field may be added under the same number; any change that older records do not fit takes a new number, a migration
 (:mod:`pare_bench.records.migrations`) and a golden file in the tests.
@@ -14,10 +14,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pare_bench.config.run_config import RunConfig, Tier, identity_digest
+from pare_bench.digests.closure import combined
 from pare_bench.records.migrations import UnknownSchemaError, migrated
 
 #: Schema of the records that are written.
-SCHEMA = "pare-bench/record/2"
+SCHEMA = "pare-bench/record/3"
 _SEAL = re.compile(r'^  "content_sha256": "([0-9a-f]{64})"', re.MULTILINE)
 _UNSEALED = '  "content_sha256": null'
 
@@ -102,10 +103,15 @@ class IdentityRecord(_Part):
     """What makes the run the run it is, part by part; the run id is a hash over these. Change one and the run is done again."""
 
     config: str = Field(description="SHA-256 of the resolved configuration (seed, split, data size, recipe, components and all)")
-    code: dict[str, str] = Field(description="digest of each module involved, without comments, docstrings and formatting (16 hex digits)")
+    code: dict[str, str] = Field(
+        description="digest of each module involved, of data files in plugins and of changed files of libraries (16 hex digits); the digests alone "
+        "make the run id, the names say what changed"
+    )
+    wiring: str | None = Field(None, description="digest over what each imported name stands for (16 hex digits); null before version 3")
     data: str = Field(description="SHA-256 of the task's data")
     source: str | None = Field(None, description="SHA-256 of the proxy data")
     weights: str | None = Field(None, description="SHA-256 of the pretrained weights")
+    architecture: str | None = Field(None, description="SHA-256 of the configuration files of the backbone, of weights drawn at random, too")
     libraries: dict[str, str] = Field(
         description="versions that count of the libraries that the code imports, as far as they count: torch 2.6, numpy 2"
     )
@@ -113,9 +119,17 @@ class IdentityRecord(_Part):
     @property
     def run_id(self) -> str:
         """The run id: 16 hex digits over all parts."""
-        return identity_digest(
-            self.config, json.dumps([self.code, self.data, self.source, self.weights, self.libraries], sort_keys=True, separators=(",", ":"))
-        )
+        if self.wiring is None:
+            return identity_digest(self.config, _compact([self.code, self.data, self.source, self.weights, self.libraries]))
+        parts = [self.code_sha256, self.data, self.source, self.weights, self.architecture, self.libraries]
+        return identity_digest(self.config, _compact(parts))
+
+    @property
+    def code_sha256(self) -> str:
+        """One digest over the code; before version 3 with the names of the modules."""
+        if self.wiring is None:
+            return hashlib.sha256("".join(f"{module} {self.code[module]}\n" for module in sorted(self.code)).encode()).hexdigest()
+        return combined(self.code.values(), self.wiring)
 
 
 class PredictionsRecord(_Part):
@@ -142,7 +156,7 @@ class RescoringRecord(_Part):
 class RunRecord(_Part):
     """One run, finished, failed or skipped. Scores are there only when ``status`` is ``ok``."""
 
-    schema_: Literal["pare-bench/record/2"] = Field("pare-bench/record/2", alias="schema", description="name and number of this schema")
+    schema_: Literal["pare-bench/record/3"] = Field("pare-bench/record/3", alias="schema", description="name and number of this schema")
     content_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="SHA-256 of the file's text with null in this place: damage to the file shows; null in memory"
     )
@@ -177,7 +191,7 @@ class RunRecord(_Part):
     finished: str = Field(description="UTC, ISO 8601")
     command: str = Field(description="command line that led to the run")
     config: RunConfig = Field(description="the resolved configuration: reproduce builds the run from it")
-    code_sha256: str = Field(description="SHA-256 over the digests of all modules involved")
+    code_sha256: str = Field(description="SHA-256 over the digests of the code involved and its wiring")
     identity: IdentityRecord | None = Field(None, description="the parts of the run id; null in records that were written before version 2")
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
@@ -224,6 +238,10 @@ def _unsealed(document: dict[str, Any]) -> dict[str, Any]:
     if seal is not None and _sha256(_text(bare)) != seal:
         raise RecordFault("content_sha256", "the content has been changed since it was written")
     return bare
+
+
+def _compact(parts: list[Any]) -> str:
+    return json.dumps(parts, sort_keys=True, separators=(",", ":"))
 
 
 def _text(document: dict[str, Any]) -> str:

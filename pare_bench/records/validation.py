@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pare_bench.code.digest import combined
 from pare_bench.errors import DataMissingError
 from pare_bench.records.record import RecordFault, RunRecord
 
@@ -110,7 +109,7 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
     source = record.source.data_sha256 if record.source else None
     parts = (
         ("run_id", record.run_id, identity.run_id),
-        ("code_sha256", record.code_sha256, combined(identity.code)),
+        ("code_sha256", record.code_sha256, identity.code_sha256),
         ("task.data_sha256", record.task.data_sha256, identity.data),
         ("source", source, identity.source),
         ("weights_sha256", record.weights_sha256, identity.weights),

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pare_bench.digests.closure import Code
 from pare_bench.errors import PluginError, UsageError, nearest, unknown_name
 from pare_bench.registry import specs
 from pare_bench.registry.plugins import KINDS, PluginInfo, Plugins, load_plugins
@@ -34,6 +35,8 @@ class Registry:
             PluginError: two plugins register the same name.
         """
         self.plugins = plugins
+        #: Reads the sources behind the names; they are taken to stay as they are for as long as this registry lives.
+        self.code = Code()
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
         by_name = {info.name: info for info in plugins.infos if info.error is None}
         for kind, (hook, _) in KINDS.items():
@@ -92,11 +95,18 @@ class Registry:
             raise PluginError(f"suite '{name}' is a list of tasks, not a class", hint=f"pare-bench show suite {name}")
         module_name, _, attribute = entry.spec.target.partition(":")
         try:
-            return getattr(importlib.import_module(module_name), attribute)  # type: ignore[no-any-return]
+            found: type[Any] = getattr(importlib.import_module(module_name), attribute)
         except (ImportError, AttributeError) as error:
             raise PluginError(
                 f"{kind} '{name}' of plugin {entry.plugin} cannot be loaded: {error}", hint=f"check target '{entry.spec.target}'"
             ) from error
+        own = getattr(found, "name", name)
+        if kind == "task" and isinstance(own, str) and own != name:
+            # Random streams, cached data and records go by the name of the class: under another one it would be served another task's data.
+            raise PluginError(
+                f"task '{name}' of plugin {entry.plugin} has a class with name '{own}'", hint=f"write name = \"{name}\" in '{entry.spec.target}'"
+            )
+        return found
 
     def params(self, kind: str, name: str, values: Mapping[str, Any] | None = None) -> Any:
         """Return the checked ``Params`` of a component.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pare_bench.provenance.explanation import changes_since, sentence
+from pare_bench.provenance.explanation import changes_since, outdated, sentence
 from pare_bench.records.record import RunRecord
 from pare_bench.records.variants import Division, age, division_of, label_records
 from pare_bench.registry.names import Registry
@@ -111,9 +111,12 @@ def _cell(registry: Registry, key: tuple[Division, str], task: str, seed: int, r
     if record.status == "failed":
         return Cell(division, method, task, seed, "failed", record.run_id, record.reason or "")
     changed, unknown = changes_since(registry, record)
-    if changed or (changed is None and record.identity is None):
-        return Cell(division, method, task, seed, "stale", record.run_id, sentence(changed) if changed else unknown or "")
-    return Cell(division, method, task, seed, record.status, record.run_id, record.reason or "")
+    if changed is None:
+        # A record that did not keep its parts is not served; one of a component that is not installed here says nothing about the code.
+        return Cell(division, method, task, seed, "stale" if record.identity is None else record.status, record.run_id, unknown or "")
+    if again := outdated(changed):
+        return Cell(division, method, task, seed, "stale", record.run_id, sentence(again))
+    return Cell(division, method, task, seed, record.status, record.run_id, record.reason or sentence(changed))
 
 
 def _progress(run: RunningRun) -> tuple[State, str]:

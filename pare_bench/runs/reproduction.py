@@ -11,7 +11,8 @@ from pare_bench.config.run_config import RunConfig
 from pare_bench.provenance.explanation import Difference, Run, differences, sentence
 from pare_bench.records.record import RunRecord
 from pare_bench.registry.names import Registry
-from pare_bench.runs.runner import prepare, run
+from pare_bench.runs.preparation import prepare
+from pare_bench.runs.runner import run
 from pare_bench.training.progress import Reporter
 
 Outcome = Literal["identical", "within noise", "different"]

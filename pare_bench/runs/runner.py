@@ -16,18 +16,16 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import InitProcessGroupKwargs
 
-from pare_bench.code.digest import combined
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import SPLIT_NAMES, Task, weighted
 from pare_bench.datasets.cache import Data
-from pare_bench.datasets.run_data import SourceData, source_data, target_data
 from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
-from pare_bench.provenance.identity import identity_of
 from pare_bench.provenance.revision import revision
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
-from pare_bench.records.record import ComponentRecord, CurveRecord, EnvironmentRecord, IdentityRecord, RunRecord, TaskRecord, TrainingRecord
+from pare_bench.records.record import ComponentRecord, CurveRecord, EnvironmentRecord, RunRecord, TaskRecord, TrainingRecord
 from pare_bench.registry.names import Registry
+from pare_bench.runs.preparation import Prepared
 from pare_bench.scoring.scores import measure, metrics_of, scored, scoring_code
 from pare_bench.training.checkpoint import CheckpointFolder
 from pare_bench.training.context import RunContext
@@ -37,48 +35,6 @@ from pare_bench.training.memory import MemoryLimit, PeakMemory
 from pare_bench.training.progress import Reporter
 
 _LIBRARIES = ("torch", "timm", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "POT")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run whose data are there and whose identity is known, before any training."""
-
-    config: RunConfig
-    task: Task
-    data: Data
-    source: SourceData | None
-    identity: IdentityRecord
-    seconds: float
-
-    @property
-    def run_id(self) -> str:
-        """The run id."""
-        return self.identity.run_id
-
-
-def prepare(registry: Registry, config: RunConfig) -> Prepared:
-    """Load or make the data of a run and work out its identity.
-
-    Raises:
-        DataMissingError: the official files are not there.
-        IntegrityError: an official file is not what its format or digest promises.
-    """
-    began = time.perf_counter()
-    task: Task = registry.build("task", config.task.name, config.task.params)
-    data = target_data(task, config)
-    source = source_data(registry, config)
-    identity = identity_of(
-        registry, config, data=data.sha256, source=source.data.sha256 if source else None, weights=_weights_digest(registry, config) or None
-    )
-    return Prepared(config, task, data, source, identity, time.perf_counter() - began)
-
-
-def _weights_digest(registry: Registry, config: RunConfig) -> str | None:
-    if config.backbone is None:
-        return None
-    params = registry.params("backbone", config.backbone.name, config.backbone.params)
-    digest: str = registry.component("backbone", config.backbone.name).weights_digest(params)
-    return digest
 
 
 def run(
@@ -249,7 +205,7 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=command,
         config=config,
-        code_sha256=combined(prepared.identity.code),
+        code_sha256=prepared.identity.code_sha256,
         identity=prepared.identity,
         **outcome,
     )

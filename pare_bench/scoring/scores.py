@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pare_bench.code.digest import module_digests, with_imports
 from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.task import Metric, Split, Splits, Task
+from pare_bench.digests.closure import Code
 from pare_bench.records.record import MetricRecord
 from pare_bench.scoring.floor import ConstantPredictor, PersistencePredictor, persists
 from pare_bench.scoring.tracks import released_metrics
@@ -49,8 +49,7 @@ def scored(task: Task, config: RunConfig, outputs: NDArray[np.floating], splits:
 def scoring_code(task: Task, config: RunConfig) -> dict[str, str]:
     """Return the digest of every module that the scores depend on, given the outputs and the data: metrics, floors, and the task's own code."""
     modules = [__name__, type(task).__module__, *(_module(metric) for metric in metrics_of(task, config))]
-    found = with_imports(modules)
-    return module_digests(module for module in found if not module.startswith(("pare_bench.datasets", "pare_bench.simulators")))
+    return dict(Code().closure(modules, without=("pare_bench.datasets", "pare_bench.simulators")).code)
 
 
 def _module(metric: Metric) -> str:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from pare_bench.seeds import stream
 
+#: Motifs of JASPAR.
+LIBRARY = Path(__file__).parents[1] / "data" / "jaspar_motifs.json"
 BASES = "ACGT"
 LENGTH = 1000
 BIN = (400, 600)
@@ -109,7 +111,7 @@ class Library:
 @cache
 def library() -> Library:
     """Read the 36 JASPAR matrices; a pseudocount of 0.5 % keeps every base possible, half occupancy lies 1 nat below the mean true site."""
-    text = (Path(__file__).parents[1] / "data" / "jaspar_motifs.json").read_text(encoding="utf-8")
+    text = LIBRARY.read_text(encoding="utf-8")
     counts = json.loads(text)["motifs"]
     widths = np.zeros(len(MOTIFS), np.int64)
     probability = np.full((2, len(MOTIFS), MAX_WIDTH, 4), 0.25)

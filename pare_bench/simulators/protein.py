@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+#: Real chains.
+CHAINS = Path(__file__).parents[1] / "data" / "protein_chains.npz"
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 #: Share of each amino acid in proteins, hydropathy (Kyte and Doolittle 1982), residue volume in cubic angstrom (Zamyatnin 1972), charge at
 #: pH 7, and propensities for helix and strand (Chou and Fasman 1978), in the order of ``AMINO_ACIDS``.
@@ -69,7 +71,7 @@ def pairwise(first: Floats, second: Floats) -> Floats:
 @cache
 def real_chains() -> tuple[Chain, ...]:
     """Read the bundled chains, without the normal-mode ensemble of ubiquitin; families numbered in order of first appearance."""
-    with np.load(Path(__file__).parents[1] / "data" / "protein_chains.npz", allow_pickle=False) as file:
+    with np.load(CHAINS, allow_pickle=False) as file:
         sequences, names, ends, xyz = file["seq"].tolist(), file["name"].tolist(), np.cumsum(file["n"]), file["xyz"].astype(np.float64)
     kept = [index for index, name in enumerate(names) if not name.startswith("1ubi_anmd")]
     families = family_ids([sequences[index] for index in kept])

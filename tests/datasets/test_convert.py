@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pare_bench.code.digest import code_digest, with_imports
 from pare_bench.datasets import convert, sandbox
 from pare_bench.datasets.arrays_file import map_arrays, write_arrays
+from pare_bench.digests.closure import code_digest, with_imports
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 #: Types that the format has.

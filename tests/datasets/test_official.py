@@ -14,8 +14,9 @@ import pytest
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Task
-from pare_bench.datasets import digests, index, official
+from pare_bench.datasets import index, official
 from pare_bench.datasets.official import OfficialFiles, official_data, state_of
+from pare_bench.digests import files as digests
 from pare_bench.errors import DataMissingError, IntegrityError
 
 

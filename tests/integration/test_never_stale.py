@@ -6,13 +6,15 @@ import importlib
 import json
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 
 from pare_bench.datasets import run_data
-from pare_bench.provenance import identity
+from pare_bench.digests.distributions import Distributions
+from pare_bench.provenance.body import Body
 from pare_bench.records.record import RunRecord
-from pare_bench.runs import runner
+from pare_bench.runs import preparation, runner
 
 TINY = ("--preset", "smoke", "-o", "size.train=8", "-o", "size.val=4", "-o", "size.test=4", "-o", "budget.epochs=1")
 SOURCE = ("-o", "source_size.train=8", "-o", "source_size.val=1", "-o", "source_size.test=1")
@@ -98,8 +100,13 @@ def edit(path, old, new):
 
 
 def set_versions(monkeypatch, **versions):
-    known = identity._version
-    monkeypatch.setattr(identity, "_version", lambda package: versions.get(package) or known(package))
+    """Let libraries have other versions than are installed."""
+    known = Distributions.owners
+    monkeypatch.setattr(
+        Distributions,
+        "owners",
+        lambda self, package: tuple(replace(each, version=versions.get(package, each.version)) for each in known(self, package)),
+    )
 
 
 def other_data(monkeypatch, name):
@@ -111,11 +118,11 @@ def other_data(monkeypatch, name):
             return replace(found, sha256="0" * 64)
         return replace(found, data=replace(found.data, sha256="0" * 64))
 
-    monkeypatch.setattr(runner, name, loaded)
+    monkeypatch.setattr(preparation, name, loaded)
 
 
 def other_weights(monkeypatch):
-    monkeypatch.setattr(runner, "_weights_digest", lambda registry, config: "0" * 64)
+    monkeypatch.setattr(preparation, "body_digests", lambda registry, config: Body("0" * 64))
 
 
 #: What is changed, and the part and name that explain must give: (options, change(package folder, monkeypatch), part, name)
@@ -133,13 +140,18 @@ CHANGES = {
         "mutated.method",
     ),
     "code behind a relative import": ((), lambda folder, patch: edit(folder / "parts.py", "data.train)", "data.val)"), "code", "mutated.parts"),
-    "code of the package": ((), lambda folder, patch: edit(folder / "__init__.py", "@hookimpl", "@hookimpl()"), "code", "mutated"),
+    "code of the package": (
+        (),
+        lambda folder, patch: edit(folder / "__init__.py", "from pare_bench", "LIMIT = 3\nfrom pare_bench"),
+        "code",
+        "mutated",
+    ),
     "data": ((), lambda folder, patch: other_data(patch, "target_data"), "data", ""),
     "proxy data": ((), lambda folder, patch: other_data(patch, "source_data"), "source", ""),
     "weights": ((), lambda folder, patch: other_weights(patch), "weights", ""),
-    "torch": ((), lambda folder, patch: set_versions(patch, torch="99.1.0"), "libraries", "torch"),
-    "numpy": ((), lambda folder, patch: set_versions(patch, numpy="99.0.0"), "libraries", "numpy"),
-    "transformers": ((), lambda folder, patch: set_versions(patch, transformers="99.1.0"), "libraries", "transformers"),
+    "torch": (("--fresh", "libraries"), lambda folder, patch: set_versions(patch, torch="99.1.0"), "libraries", "torch"),
+    "numpy": (("--fresh", "libraries"), lambda folder, patch: set_versions(patch, numpy="99.0.0"), "libraries", "numpy"),
+    "transformers": (("--fresh", "libraries"), lambda folder, patch: set_versions(patch, transformers="99.1.0"), "libraries", "transformers"),
 }
 
 
@@ -189,7 +201,7 @@ def test_words_and_layout_are_served(file, old, new, mutant, package):
 @pytest.mark.parametrize(
     "versions",
     [
-        {"torch": ".".join(identity._version("torch").split(".")[:2]) + ".99"},
+        {"torch": ".".join(version("torch").split(".")[:2]) + ".99"},
         {"rich": "99.0"},
         {"timm": "99.0"},
         {"numpy": "2.99.0"},
@@ -200,6 +212,38 @@ def test_libraries_that_do_not_matter_are_served(versions, mutant, monkeypatch):
     mutant()
     set_versions(monkeypatch, **versions)
     assert mutant()[0] is True
+
+
+@pytest.mark.parametrize("versions", [{"torch": "99.1.0"}, {"transformers": "99.1.0", "torch": "99.1.0"}])
+def test_a_run_with_other_libraries_is_served_with_one_line_that_says_so(versions, mutant, pare_bench, monkeypatch):
+    _, first, path = mutant()
+    mutant("--seeds", "1")
+    set_versions(monkeypatch, **versions)
+    command = ("run", "--method", "mutant", "--task", "satellite", "--out", str(mutant.out), "--format", "json", "--seeds", "0-1", *TINY, *SOURCE)
+    code, shown, err = pare_bench(*command)
+    assert code == 0
+    assert next((result["served"], result["path"]) for result in json.loads(shown)) == (True, path)
+    (line,) = [line for line in err.splitlines() if "other versions" in line]
+    assert all(f"libraries {name}: " in line and "-> 99.1" in line for name in versions)
+    assert "--fresh libraries" in line
+    # The same again in a newer place: explain and status say what run says.
+    verdict = json.loads(pare_bench("explain", first.run_id, "--out", str(mutant.out), "--format", "json")[1])["verdict"]
+    assert "would be served" in verdict
+    assert "libraries torch" in verdict
+    cells = json.loads(pare_bench("status", "-m", "mutant", "-t", "satellite", "--out", str(mutant.out), "--format", "json")[1])
+    assert [(cell["state"], "libraries torch" in cell["detail"]) for cell in cells] == [("ok", True)] * 2
+    assert [result["served"] for result in json.loads(pare_bench(*command, "--fresh", "libraries")[1])] == [False, False]
+    # Both stand in the store; what was made with the libraries that are here is served without a word.
+    code, shown, err = pare_bench(*command)
+    assert "other versions" not in err
+    assert path not in [result["path"] for result in json.loads(shown)]
+
+
+def test_other_libraries_do_not_excuse_other_code(mutant, package, monkeypatch):
+    mutant()
+    set_versions(monkeypatch, torch="99.1.0")
+    edit(package / "parts.py", "data.train)", "data.val)")
+    assert mutant()[0] is False
 
 
 def test_the_environment_does_not_enter(mutant, monkeypatch):
@@ -261,7 +305,8 @@ def test_a_simulator_that_changed_without_a_new_version_is_not_served_old_data(t
     from pare_bench.datasets.cache import generated_data
 
     source = (
-        "import numpy as np\nfrom pare_bench.contracts.task import *\nclass Toy(SimulatedTask):\n"
+        "import numpy as np\nfrom pare_bench.contracts.task import *\n"
+        "from pare_bench.datasets.simulated import SimulatedTask\nclass Toy(SimulatedTask):\n"
         "    name, version, inputs, target, metrics, sizes = 'toy', 1, InputShape(1, (4,)), Classes(3), (), {}\n"
         "    def simulate(self, split, count, index, rng):\n        return Split(np.full((count, 1, 4), 1.0, 'f4'), np.zeros(count, np.int64))\n"
     )

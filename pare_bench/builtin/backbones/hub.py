@@ -13,6 +13,9 @@ from transformers.utils.hub import cached_file
 from pare_bench.builtin.backbones.weights import files_digest
 from pare_bench.errors import DataMissingError, IntegrityError
 
+CONFIGURATION = "config.json"
+#: What transformers loads on top of a model where it finds them beside it.
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 WEIGHTS = "model.safetensors"
 #: Large models come in several files, which this one names.
 INDEX = "model.safetensors.index.json"
@@ -82,6 +85,21 @@ def weights_digest(chosen: HubModel) -> str:
             return files_digest([_file(chosen, name) for name in sorted(names)])
         except (OSError, ValueError, KeyError):
             raise _missing(chosen, "safetensors weights") from error
+
+
+def architecture_digest(chosen: HubModel) -> str:
+    """Return the SHA-256 of the configuration file, and of an adapter's where the model's folder holds one.
+
+    Raises:
+        DataMissingError: the configuration is neither on this machine nor to be had from the hub.
+
+    """
+    folder = Path(chosen.model)
+    adapters = [folder / name for name in _ADAPTER if (folder / name).is_file()]
+    try:
+        return files_digest([_file(chosen, CONFIGURATION), *adapters])
+    except (OSError, ValueError) as error:
+        raise _missing(chosen, "configuration") from error
 
 
 def _file(chosen: HubModel, name: str) -> Path:

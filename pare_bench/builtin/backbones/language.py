@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from transformers import AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel, RobertaConfig
 
 from pare_bench.builtin.backbones import hub
-from pare_bench.builtin.backbones.weights import bundled_digest, load_bundled
+from pare_bench.builtin.backbones.weights import bundled_digest, bundled_files, load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
 from pare_bench.errors import UsageError
@@ -156,6 +157,11 @@ class NanoText(TextEncoder):
         """Return the SHA-256 of the bundled weights, "" for random weights."""
         return bundled_digest("nano_text") if getattr(params, "pretrained", True) else ""
 
+    @classmethod
+    def files(cls, params: Params) -> Sequence[Path]:
+        """Return the bundled weights and their card."""
+        return bundled_files("nano_text") if getattr(params, "pretrained", True) else ()
+
 
 class HuggingFaceText(TextEncoder):
     """A BERT- or RoBERTa-like encoder of transformers, by hub id or local folder. Safetensors only; code from the hub is never run."""
@@ -205,13 +211,28 @@ class HuggingFaceText(TextEncoder):
         chosen = cls.Params.model_validate(params.model_dump())
         return hub.weights_digest(chosen) if chosen.pretrained else ""
 
+    @classmethod
+    def architecture_digest(cls, params: Params) -> str:
+        """Return the SHA-256 of the configuration file, "" for a published size that is drawn at random without one.
+
+        Raises:
+            DataMissingError: the file is neither on this machine nor to be had from the hub.
+
+        """
+        chosen = cls.Params.model_validate(params.model_dump())
+        return "" if _published(chosen) is not None else hub.architecture_digest(chosen)
+
 
 def _random_model(config: PreTrainedConfig) -> PreTrainedModel:
     return AutoModel.from_config(config, add_pooling_layer=False).float()
 
 
+def _published(params: HuggingFaceText.Params) -> PreTrainedConfig | None:
+    return None if params.pretrained or Path(params.model).exists() else published_config(params.model)
+
+
 def _load_config(params: HuggingFaceText.Params) -> PreTrainedConfig:
-    known = None if params.pretrained or Path(params.model).exists() else published_config(params.model)
+    known = _published(params)
     if known is not None:
         return known
     return hub.load_config(params)

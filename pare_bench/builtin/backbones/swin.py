@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from transformers import SwinConfig, SwinModel
 
 from pare_bench.builtin.backbones import hub
-from pare_bench.builtin.backbones.weights import bundled_digest, load_bundled
+from pare_bench.builtin.backbones.weights import bundled_digest, bundled_files, load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
 from pare_bench.errors import UsageError
@@ -85,6 +86,11 @@ class NanoSwin(backbone.Backbone):
     def weights_digest(cls, params: Params) -> str:
         """Return the SHA-256 of the bundled weights, "" for random weights."""
         return bundled_digest("nano_swin") if getattr(params, "pretrained", True) else ""
+
+    @classmethod
+    def files(cls, params: Params) -> Sequence[Path]:
+        """Return the bundled weights and their card."""
+        return bundled_files("nano_swin") if getattr(params, "pretrained", True) else ()
 
     def stage_maps(self, tokens: Float[Tensor, "batch 196 64"]) -> tuple[Tensor, Tensor]:
         """Return both stages' layer-normalised maps: [batch 14 14 64] and [batch 7 7 128]."""
@@ -188,6 +194,17 @@ class HuggingFaceSwin(backbone.Backbone):
         chosen = cls.Params.model_validate(params.model_dump())
         return hub.weights_digest(chosen) if chosen.pretrained else ""
 
+    @classmethod
+    def architecture_digest(cls, params: Params) -> str:
+        """Return the SHA-256 of the configuration file, "" for a published size that is drawn at random without one.
+
+        Raises:
+            DataMissingError: the file is neither on this machine nor to be had from the hub.
+
+        """
+        chosen = cls.Params.model_validate(params.model_dump())
+        return "" if _published(chosen) is not None else hub.architecture_digest(chosen)
+
     def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch places feats"]:
         """Return the last stage's normalised features, row by row."""
         return self.model.layernorm(self.model.encoder(tokens, self.grid).last_hidden_state)
@@ -223,8 +240,12 @@ def published_config(name: str) -> SwinConfig | None:
     return None if sizes is None else SwinConfig(**sizes)
 
 
+def _published(params: HuggingFaceSwin.Params) -> Any:
+    return None if params.pretrained or Path(params.model).exists() else published_config(params.model)
+
+
 def _load_config(params: HuggingFaceSwin.Params) -> Any:
-    known = None if params.pretrained or Path(params.model).exists() else published_config(params.model)
+    known = _published(params)
     if known is not None:
         return known
     config = hub.load_config(params)

@@ -27,6 +27,12 @@ def bundled_digest(name: str, folder: Path | None = None) -> str:
     return str(_card(name, folder)["sha256"])
 
 
+def bundled_files(name: str) -> tuple[Path, ...]:
+    """Return weights and card of backbone ``name``."""
+    folder = Path(str(files("pare_bench") / "data" / "weights"))
+    return folder / f"{name}.safetensors", folder / f"{name}.json"
+
+
 def load_bundled(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     """Return the bundled weights of backbone ``name``, stored in half precision, as float32 tensors.
 

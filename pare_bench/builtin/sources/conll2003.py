@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pare_bench.builtin.sources.proxy import PublishedProxy
-from pare_bench.builtin.sources.tokenization import Encoder, text_encoder
+from pare_bench.builtin.sources.tokenization import Encoder, text_encoder, tokenizer_files
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.errors import IntegrityError
@@ -56,6 +56,10 @@ class Conll2003(PublishedProxy):
     official_files = tuple(OfficialFile(names[0]) for names in PARTS.values())
     real: ClassVar[str | None] = "Reuters news of 1996"
     stand_in = "docstrings"
+
+    def generated_files(self) -> tuple[Path, ...]:
+        """Return the files of the tokenizer."""
+        return tokenizer_files(self.params.tokenizer)
 
     def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - a proxy is the same for both
         """Read the three parts; train is a random subset, the others are whole.

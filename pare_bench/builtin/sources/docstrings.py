@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from itertools import groupby
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from pare_bench import metrics
 from pare_bench.builtin.sources.corpus import CHAPTER_OF, CHAPTERS, Document, standard_library_documents, without_repeats
-from pare_bench.builtin.sources.tokenization import Encoder, text_encoder
+from pare_bench.builtin.sources.tokenization import Encoder, text_encoder, tokenizer_files
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, Task, TaskSize
 from pare_bench.errors import DataMissingError
@@ -51,6 +52,10 @@ class Docstrings(Task):
     def source_note(self) -> str:
         """Say where the text comes from: two machines have the same bytes only if this is the same."""
         return f"standard library of {platform.python_implementation()} {platform.python_version()}"
+
+    def generated_files(self) -> tuple[Path, ...]:
+        """Return the files of the tokenizer."""
+        return tokenizer_files(self.params.tokenizer)
 
     def generated(self, seed: int, size: TaskSize) -> Splits:
         """Draw ``size`` windows: inputs int64 token ids [n 32], targets int64 chapter [n].

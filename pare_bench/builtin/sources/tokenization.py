@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from tokenizers import Tokenizer
 
@@ -21,6 +22,11 @@ class Encoder:
     opening: int
     closing: int
     padding: int
+
+
+#: Endings of the files in a model's folder that may belong to its tokenizer, and their names on a hub.
+_TOKENIZER = frozenset({".json", ".txt", ".model"})
+_HUB_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "merges.txt")
 
 
 def bundled_tokenizer() -> Tokenizer:
@@ -40,6 +46,19 @@ def bundled_tokenizer() -> Tokenizer:
     if hashlib.sha256(text).hexdigest() != card["tokenizer_sha256"]:
         raise IntegrityError("bundled file 'nano_text_tokenizer.json' does not have the digest on its card", hint="reinstall pare-bench")
     return Tokenizer.from_str(text.decode())
+
+
+def tokenizer_files(name: str) -> tuple[Path, ...]:
+    """Return the files of a tokenizer: ``"nano_text"``, a folder, or what of a hub id is on this machine."""
+    if name == "nano_text":
+        folder = Path(str(files("pare_bench") / "data" / "weights"))
+        return folder / "nano_text_tokenizer.json", folder / "nano_text.json"
+    if Path(name).is_dir():
+        return tuple(sorted(path for path in Path(name).iterdir() if path.suffix in _TOKENIZER and path.is_file()))
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(name, file) for file in _HUB_TOKENIZER)
+    return tuple(Path(path) for path in found if isinstance(path, str))
 
 
 def text_encoder(name: str) -> Encoder:

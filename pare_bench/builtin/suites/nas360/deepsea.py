@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -83,6 +84,10 @@ class Deepsea(SimulatedTask):
         """Return AUROC of chunks of shuffled examples, as released."""
         metric = self.metrics[0]
         return (Metric(metric.name, chunked(metric.compute, batch_size, shuffled=self.name)),)
+
+    def generated_files(self) -> tuple[Path, ...]:
+        """Return the bundled file that the simulator starts from."""
+        return (chromatin.LIBRARY,)
 
     def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:  # noqa: ARG002 - the stream already tells splits apart
         """Return ``count`` loci and the labels drawn from their peak probabilities."""

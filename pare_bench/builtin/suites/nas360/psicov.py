@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -93,6 +94,10 @@ class Psicov(SimulatedTask):
         if self.canvas != self.target.size:
             self.inputs = InputShape(protein.CHANNELS, (self.canvas, self.canvas))
             self.target = PairMap(size=self.canvas, padding=PADDING, clip=16.0)  # type: ignore[misc]
+
+    def generated_files(self) -> tuple[Path, ...]:
+        """Return the bundled file that the simulator starts from."""
+        return (protein.CHAINS,)
 
     def simulate(self, split: str, count: int, index: int, rng: np.random.Generator) -> Split:
         """Return ``count`` proteins, top-left on the canvas with 5 padded pixels before and after; example number decides which real chain."""

@@ -9,11 +9,17 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from pare_bench.datasets.cache import cache_root
+import platformdirs
 
+ROOT_VARIABLE = "PARE_BENCH_CACHE"
 _BLOCK = 1 << 20
 #: Bytes below which reading a file is as quick as looking its digest up; some data sets have a hundred thousand such files.
 SMALL = 1 << 20
+
+
+def cache_root() -> Path:
+    """Return the folder of what can be made again: ``PARE_BENCH_CACHE`` or the user's cache folder."""
+    return Path(os.environ.get(ROOT_VARIABLE) or platformdirs.user_cache_dir("pare-bench"))
 
 
 def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[str, str]:
@@ -26,7 +32,7 @@ def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[
     """
     path = path.resolve()
     names = ("sha256", "md5") if md5 else ("sha256",)
-    stamp = _stamp(path)
+    stamp = stamp_of(path)
     if stamp[0] < SMALL:
         return _hash(path, names)
     memory = cache_root() / "digests" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
@@ -38,7 +44,7 @@ def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[
     digests = _hash(path, names)
     # A memory that cannot be written costs time, not truth; a file that changed while it was read is not remembered.
     with suppress(OSError):
-        if _stamp(path) == stamp:
+        if stamp_of(path) == stamp:
             write_atomically(memory, json.dumps({"path": str(path), "stamp": stamp, "digests": digests}), durable=False)
     return digests
 
@@ -64,7 +70,8 @@ def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
         raise
 
 
-def _stamp(path: Path) -> list[int]:
+def stamp_of(path: Path) -> list[int]:
+    """Return size, modification and change time of a file: while they stay the same, so does its content."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 

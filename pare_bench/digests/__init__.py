@@ -1,4 +1,4 @@
 """The code behind a name: where its source stands, what it imports, which distribution it belongs to; digests of all that.
 
-Below everything else, for cached data and records are keyed by code, too. Read :mod:`~pare_bench.code.digest`.
+Below everything else, for cached data and records are keyed by code, too. Read :mod:`~pare_bench.digests.closure`.
 """
