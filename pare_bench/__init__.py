@@ -1,28 +1,31 @@
 """A benchmark suite for cross-modal fine-tuning: PaRe, ORCA and their controls, through one plugin registry.
 
-The surface here is light: nothing below imports torch until :func:`load` builds something that needs it.
+The surface here is light: a name is imported when it is first asked for, and nothing imports torch until :func:`load` builds what needs it.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pare_bench.contracts.params import Params
-from pare_bench.errors import PareBenchError
-from pare_bench.registry.hookspecs import hookimpl
-from pare_bench.registry.specs import (
-    AlignerSpec,
-    BackboneSpec,
-    EmbedderSpec,
-    ExecutorSpec,
-    MethodSpec,
-    MixerSpec,
-    SelectorSpec,
-    SuiteSpec,
-    TaskSpec,
-)
 from pare_bench.version import __version__
+
+if TYPE_CHECKING:
+    from pare_bench.contracts.params import Params
+    from pare_bench.errors import PareBenchError
+    from pare_bench.registry.hookspecs import hookimpl
+    from pare_bench.registry.specs import (
+        AlignerSpec,
+        BackboneSpec,
+        EmbedderSpec,
+        ExecutorSpec,
+        MethodSpec,
+        MixerSpec,
+        SelectorSpec,
+        SuiteSpec,
+        TaskSpec,
+    )
 
 __all__ = [
     "AlignerSpec",
@@ -40,6 +43,26 @@ __all__ = [
     "hookimpl",
     "load",
 ]
+
+#: Where the names stand that are not here yet.
+_PLACES: Mapping[str, str] = {
+    "Params": "pare_bench.contracts.params",
+    "PareBenchError": "pare_bench.errors",
+    "hookimpl": "pare_bench.registry.hookspecs",
+    **{name: "pare_bench.registry.specs" for name in __all__ if name.endswith("Spec")},
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'pare_bench' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load(kind: str, name: str, params: Mapping[str, Any] | None = None, **runtime: Any) -> Any:

@@ -6,7 +6,6 @@ Anything that is not a :class:`PareBenchError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
@@ -73,6 +72,8 @@ class TrainingDivergedError(PareBenchError):
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the registered name closest to ``name``, or None when nothing is close."""
+    import difflib  # only who has mistyped a name waits for it
+
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return matches[0] if matches else None
 

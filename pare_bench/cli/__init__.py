@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 from pare_bench.errors import ExitCode, PareBenchError, UsageError, interrupts_shown
-from pare_bench.training.distributed import finish, is_main_process, launched_processes
+from pare_bench.training.launched import is_main_process, launched_processes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,13 +18,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     import typer
 
     from pare_bench.cli import output
-    from pare_bench.cli.app import app
+    from pare_bench.cli.app import build_app
 
     # One line for a warning, too: where in the code it arose is of no use to who reads it.
     warnings.showwarning = lambda message, *_, **__: output.note(f"warning: {message}")
     try:
         with interrupts_shown():
-            result = app(args=list(sys.argv[1:] if argv is None else argv), prog_name="pare-bench", standalone_mode=False)
+            arguments = list(sys.argv[1:] if argv is None else argv)
+            result = build_app(arguments)(args=arguments, prog_name="pare-bench", standalone_mode=False)
     except PareBenchError as error:
         # A wrong call is wrong in every process; one of them saying so is enough.
         if is_main_process() or not isinstance(error, UsageError):
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return int(ExitCode.OK)
     if launched_processes() > 1:
+        from pare_bench.training.distributed import finish
+
         finish()
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
 

@@ -1,23 +1,68 @@
-"""The Typer application: one verb per file, all of them light to import."""
+"""The Typer application: one verb per file; of a call that names one, only that file is imported."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from pare_bench.cli import check, compare, data, explain, inspect, leaderboard, listing, reproduce, rescore, run, status
 from pare_bench.cli.output import write
 from pare_bench.version import __version__
 
-app = typer.Typer(
-    name="pare-bench",
-    help="Benchmark cross-modal fine-tuning: PaRe, ORCA and their controls.\n\nFirst steps: pare-bench run --method pare --suite nas360, "
-    "then pare-bench compare pare orca.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+#: Verbs in the order of ``--help``: the module of each, and its function or the application of its own verbs.
+_VERBS: Mapping[str, str] = {
+    "run": "run:run_command",
+    "compare": "compare:compare_command",
+    "status": "status:status_command",
+    "explain": "explain:explain_command",
+    "reproduce": "reproduce:reproduce_command",
+    "rescore": "rescore:rescore_command",
+    "inspect": "inspect:inspect_command",
+    "list": "listing:list_command",
+    "show": "listing:show_command",
+    "plugins": "listing:plugins_command",
+    "check": "check:check_command",
+    "data": "data:data_app",
+    "leaderboard": "leaderboard:leaderboard_app",
+}
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """Return the application for a call: with the verb that ``arguments`` name, or with all of them."""
+    app = typer.Typer(
+        name="pare-bench",
+        help="Benchmark cross-modal fine-tuning: PaRe, ORCA and their controls.\n\nFirst steps: pare-bench run --method pare --suite nas360, "
+        "then pare-bench compare pare orca.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Typer's own boxes would import rich's Markdown, a third of the time that --help takes.
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_top)
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, place in _VERBS.items():
+        if named not in _VERBS or verb == named:
+            _add(app, verb, place)
+    return app
+
+
+def _add(app: typer.Typer, verb: str, place: str) -> None:
+    module, _, name = place.partition(":")
+    found: Any = getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)
+    if not isinstance(found, typer.Typer):
+        app.command(verb, short_help=_first_line(found))(found)
+        return
+    for command in found.registered_commands:
+        command.short_help = command.short_help or _first_line(command.callback)
+    app.add_typer(found, name=verb, short_help=found.info.help)
+
+
+def _first_line(function: Any) -> str:
+    """Return what a verb says of itself, whole; Click would cut it off."""
+    return (function.__doc__ or "").partition("\n")[0]
 
 
 def _print_version(wanted: bool) -> None:
@@ -26,23 +71,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _top(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
 ) -> None:
     pass
-
-
-app.command("run")(run.run_command)
-app.command("compare")(compare.compare_command)
-app.command("status")(status.status_command)
-app.command("explain")(explain.explain_command)
-app.command("reproduce")(reproduce.reproduce_command)
-app.command("rescore")(rescore.rescore_command)
-app.command("inspect")(inspect.inspect_command)
-app.command("list")(listing.list_command)
-app.command("show")(listing.show_command)
-app.command("plugins")(listing.plugins_command)
-app.command("check")(check.check_command)
-app.add_typer(data.data_app, name="data")
-app.add_typer(leaderboard.leaderboard_app, name="leaderboard")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pare_bench.training.distributed import is_main_process
+from pare_bench.training.launched import is_main_process
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

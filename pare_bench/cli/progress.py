@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pare_bench.cli import output
-from pare_bench.training.distributed import is_main_process
+from pare_bench.training.launched import is_main_process
 
 if TYPE_CHECKING:
     from rich.progress import Progress

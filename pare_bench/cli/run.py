@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shlex
 import sys
 from collections.abc import Sequence
@@ -72,6 +73,7 @@ def run_command(
     from pare_bench.config.resolution import Request, resolve
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
+    from pare_bench.runs.plans import Plans
 
     registry = Registry.from_environment()
     wanted = [name for name in registry.spec("suite", suite).tasks if not task or name in task]
@@ -89,7 +91,9 @@ def run_command(
         device=device,
         overrides=(*(option or ()), *(["compile=true"] if compiled else [])),
     )
-    configs = resolve(registry, request)
+    plans = Plans()
+    configs = resolve(registry, request, plans.one)
+    plans.save()
     registry.entry("executor", executor)
     store = Store(out)
     if only_failed:
@@ -159,12 +163,27 @@ def _preset(registry: Registry, device: str, tasks: Sequence[str], tiers: dict[s
 
 def _device(name: str) -> str:
     if name == "auto":
+        if not _has_gpu_driver():
+            return "cpu"
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda") and not (name.startswith("cuda:") and name[5:].isdecimal()):
         raise UsageError(f"--device '{name}' is not a device", hint="use auto, cpu, cuda or cuda:N")
     return name
+
+
+def _has_gpu_driver() -> bool:
+    """Return whether there may be a GPU that torch can use: without a driver there is none, and torch need not be imported to say so."""
+    if Path("/dev/kfd").exists():
+        return True
+    for library in ("libcuda.so.1", "libcuda.so", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -36,8 +36,12 @@ class Request:
     overrides: tuple[str, ...] = ()
 
 
-def resolve(registry: Registry, request: Request) -> list[RunConfig]:
-    """Return one configuration per task and seed, tasks in suite order.
+#: What makes one run of a request: registry, request, task, seed, and the ``-o`` options taken apart.
+ResolveOne = Callable[[Registry, Request, str, int, Sequence[tuple[tuple[str, ...], Any]]], RunConfig]
+
+
+def resolve(registry: Registry, request: Request, one: ResolveOne | None = None) -> list[RunConfig]:
+    """Return one configuration per task and seed, tasks in suite order; each is made by ``one``, by default :func:`resolve_one`.
 
     Raises:
         UsageError: a name, path or value does not fit; nothing has run yet.
@@ -47,7 +51,8 @@ def resolve(registry: Registry, request: Request) -> list[RunConfig]:
     check_tasks(request.tasks, request.suite, suite.tasks)
     tasks = [task for task in suite.tasks if not request.tasks or task in request.tasks]
     overrides = parse_overrides(request.overrides)
-    return [resolve_one(registry, request, task, seed, overrides) for seed in request.seeds for task in tasks]
+    one = one or resolve_one
+    return [one(registry, request, task, seed, overrides) for seed in request.seeds for task in tasks]
 
 
 def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:

@@ -97,10 +97,8 @@ class _Reader:
             case ast.Import() | ast.ImportFrom():
                 self._take(node)
                 return ""
-            case ast.Pass() | ast.Expr(value=ast.Constant(value=str())):
-                return ""  # does nothing, or is a docstring
-            case ast.FunctionDef() if _is_hook(node):
-                return ""
+            case _ if _says_nothing(node):
+                return ""  # does nothing, is a docstring, or registers
             case ast.If(test=test, orelse=orelse) if _called(test) == "TYPE_CHECKING":
                 return self.shown(orelse) if orelse else ""
             case ast.Call(func=function) if self._is_spec(function):
@@ -142,6 +140,12 @@ class _Reader:
 
 def _called(function: ast.expr) -> str:
     return function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+
+
+def _says_nothing(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return _is_hook(node)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str))
 
 
 def _is_hook(node: ast.FunctionDef) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from pare_bench.digests.closure import Code
 from pare_bench.errors import PluginError, UsageError, nearest, unknown_name
 from pare_bench.registry import specs
 from pare_bench.registry.plugins import KINDS, PluginInfo, Plugins, load_plugins
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from pare_bench.digests.closure import Code
 
 AnySpec = specs.Spec | specs.SuiteSpec
 
@@ -35,8 +38,6 @@ class Registry:
             PluginError: two plugins register the same name.
         """
         self.plugins = plugins
-        #: Reads the sources behind the names; they are taken to stay as they are for as long as this registry lives.
-        self.code = Code()
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
         by_name = {info.name: info for info in plugins.infos if info.error is None}
         for kind, (hook, _) in KINDS.items():
@@ -49,6 +50,13 @@ class Registry:
     def from_environment(cls) -> Registry:
         """Load the installed plugins (see :func:`pare_bench.registry.plugins.load_plugins`)."""
         return cls(load_plugins())
+
+    @cached_property
+    def code(self) -> Code:
+        """Reads the sources behind the names; they are taken to stay as they are for as long as this registry lives."""
+        from pare_bench.digests.closure import Code
+
+        return Code()
 
     def _add(self, kind: str, entry: Entry) -> None:
         other = self._entries[kind].get(entry.spec.name)
@@ -114,6 +122,8 @@ class Registry:
         Raises:
             UsageError: unknown parameter (with the nearest one) or a value that does not fit.
         """
+        from pydantic import ValidationError
+
         params_class = self.component(kind, name).Params
         try:
             return params_class(**(values or {}))

@@ -18,7 +18,8 @@ from pare_bench.records.variants import age
 from pare_bench.registry.names import Registry
 from pare_bench.runs.marks import RunningRuns
 from pare_bench.runs.preparation import Prepared, prepare
-from pare_bench.training.distributed import Processes, is_main_process, launched_processes
+from pare_bench.training.distributed import Processes
+from pare_bench.training.launched import is_main_process, launched_processes
 from pare_bench.training.progress import Reporter
 
 

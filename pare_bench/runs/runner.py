@@ -29,7 +29,8 @@ from pare_bench.runs.preparation import Prepared
 from pare_bench.scoring.scores import measure, metrics_of, scored, scoring_code
 from pare_bench.training.checkpoint import CheckpointFolder
 from pare_bench.training.context import RunContext
-from pare_bench.training.distributed import is_main_process, launched_processes, timeout
+from pare_bench.training.distributed import timeout
+from pare_bench.training.launched import is_main_process, launched_processes
 from pare_bench.training.loop import History
 from pare_bench.training.memory import MemoryLimit, PeakMemory
 from pare_bench.training.progress import Reporter

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter, oaconvolve
 
 from pare_bench.simulators.mel import RATE_HZ
 
@@ -45,6 +44,8 @@ def labels_of(kinds: NDArray[np.integer]) -> NDArray[np.float32]:
 
 def _resonate(source: Audio, frequency: float, bandwidth: float) -> Audio:
     """Return ``source`` through a two-pole resonator."""
+    from scipy.signal import lfilter
+
     radius = np.exp(-np.pi * bandwidth / RATE_HZ)
     poles = np.array([1.0, -2 * radius * np.cos(2 * np.pi * frequency / RATE_HZ), radius**2], dtype=np.float32)
     return np.asarray(lfilter(np.array([1.0], dtype=np.float32), poles, source), dtype=np.float32)
@@ -121,6 +122,8 @@ def event(kind: int, samples: int, rng: np.random.Generator) -> Audio:
 
 def reverberate(dry: Audio, rng: np.random.Generator) -> Audio:
     """Return the sound in a room: plus noise that decays by 60 dB within 0.1 to 0.6 s (Moorer, CMJ 3, 1979), of at most a fifth of its energy."""
+    from scipy.signal import oaconvolve
+
     decay = rng.uniform(0.1, 0.6)
     tail = rng.standard_normal(int(0.6 * decay * RATE_HZ), dtype=np.float32)
     tail *= np.exp(-6.9 / (decay * RATE_HZ) * np.arange(len(tail), dtype=np.float32))

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, lfilter, sosfiltfilt
 
 Array = NDArray[np.float64]
 
@@ -154,6 +153,8 @@ def integrate(beats: Beats, samples: int, breathing_hz: float = 0.25, breathing:
 
     ``breathing`` and ``breathing_hz`` are amplitude (model units) and frequency of the baseline z0.
     """
+    from scipy.signal import lfilter
+
     step = 1.0 / rate_hz
     lead = round(LEAD_IN_S * rate_hz)
     times = np.asarray(0.5 * step * np.arange(2 * (samples + lead) - 1) - LEAD_IN_S, dtype=np.float64)
@@ -194,6 +195,8 @@ def bursts(samples: int, rng: np.random.Generator) -> Array:
 
 def device(signal: Array) -> Array:
     """Return ``signal`` after the recorder's band-pass of 0.5 to 40 Hz (second-order Butterworth, forwards and backwards)."""
+    from scipy.signal import butter, sosfiltfilt
+
     return np.asarray(sosfiltfilt(butter(2, (0.5, 40.0), "bandpass", fs=RATE_HZ, output="sos"), signal, axis=-1))
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 Array = NDArray[Any]
 
@@ -96,6 +95,8 @@ def _spokes(u: Array, v: Array, rng: np.random.Generator) -> Array:
 
 
 def _blobs(u: Array, v: Array, rng: np.random.Generator) -> Array:  # noqa: ARG001
+    from scipy.ndimage import gaussian_filter
+
     width = 1.7 * SUPERSAMPLING
     return np.asarray(gaussian_filter(rng.standard_normal(u.shape, dtype=np.float32), (0, width, width)) > 0)
 
@@ -164,6 +165,8 @@ def balanced_labels(count: int, num: int, rng: np.random.Generator) -> NDArray[n
 
 def _background(x: Array, y: Array, size: int, rng: np.random.Generator, *, clutter: float, hue: float) -> Array:
     """Return a cloudy mixture of two colours with a few discs and bars, ``[n 3 *x.shape[1:]]``."""
+    from scipy.ndimage import gaussian_filter
+
     count = len(x)
     colours = 0.5 + clutter * (_colours(count, 2 + DISTRACTORS, rng, hue) - 0.5)
     coarse = rng.standard_normal((count, -(-x.shape[1] // 4), -(-x.shape[2] // 4)), dtype=np.float32)

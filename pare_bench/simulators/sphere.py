@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 Floats = NDArray[np.floating]
 
@@ -28,6 +27,8 @@ def driscoll_healy(bandwidth: int) -> Floats:
 
 def random_rotations(count: int, rng: np.random.Generator) -> Floats:
     """Return rotation matrices ``[n 3 3]``, uniform over all rotations."""
+    from scipy.spatial.transform import Rotation
+
     # Normal quaternions have a uniform direction, and unit quaternions cover the rotations evenly.
     return np.asarray(Rotation.from_quat(rng.standard_normal((count, 4))).as_matrix()).reshape(count, 3, 3)
 

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pare_bench.errors import EnvironmentFault, IntegrityError
-from pare_bench.training.distributed import is_main_process
+from pare_bench.training.launched import is_main_process
 
 _FORMAT = "pare-bench/checkpoint/1"
 INTERVAL_VARIABLE = "PARE_BENCH_CHECKPOINT_SECONDS"

@@ -26,16 +26,6 @@ _TIMEOUT = 1800
 _BLOCK = 16 * 2**20
 
 
-def launched_processes() -> int:
-    """Return how many processes the launcher started, 1 without a launcher; needs no torch."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys() else 1
-
-
-def is_main_process() -> bool:
-    """Return whether this process is the one that prints and writes; needs no torch."""
-    return launched_processes() == 1 or os.environ["RANK"] == "0"
-
-
 def timeout() -> timedelta:
     """Return how long a process waits for the others: ``PARE_BENCH_TIMEOUT`` seconds, or 30 minutes."""
     return timedelta(seconds=float(os.environ.get(TIMEOUT_VARIABLE, _TIMEOUT)))

@@ -6,10 +6,13 @@ and copies nu into them. With the ghosts as boundary nodes this is the problem o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csc_array, eye_array
-from scipy.sparse.linalg import splu
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
 
 from pare_bench.simulators import darcy
 from pare_bench.simulators.pde.initial import cell_centres, random_fields, windows_2d
@@ -64,6 +67,9 @@ def transient(coefficient: Floats, initial: Floats, *, beta: float = 0.1, time: 
     Two-stage, second-order, L-stable diagonally implicit Runge-Kutta steps (Alexander 1977): both stages have the same matrix,
     factorised once a sample.
     """
+    from scipy.sparse import csc_array, eye_array
+    from scipy.sparse.linalg import splu
+
     points = coefficient.shape[1]
     dt = time / steps
     gamma = 1 - np.sqrt(0.5)
@@ -83,6 +89,8 @@ def transient(coefficient: Floats, initial: Floats, *, beta: float = 0.1, time: 
 
 def _operator(nu: Floats) -> csc_array:
     """Return div(nu grad) as a sparse matrix over the cells, row by row."""
+    from scipy.sparse import coo_array, csc_array
+
     points = len(nu)
     ghosts = np.pad(nu, 1, mode="edge")
     down = (ghosts[1:, 1:-1] + ghosts[:-1, 1:-1]) / 2

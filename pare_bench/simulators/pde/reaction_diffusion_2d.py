@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
-from scipy.linalg import expm
 
 Floats = NDArray[np.float64]
 Array = NDArray[np.floating[Any]]
@@ -51,6 +50,8 @@ class _Linear:
     """One Strang step of fixed length."""
 
     def __init__(self, points: int, length: float, dt: float, dtype: np.dtype[Any]) -> None:
+        from scipy.linalg import expm
+
         one = (2 * points / length * np.sin(np.pi * np.arange(points) / (2 * points))) ** 2
         laplacian = -(one[:, None] + one)
         # exp of [[a, -1], [1, d]] dt, with a = Du lap and d = Dv lap - 1.

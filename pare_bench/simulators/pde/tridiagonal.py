@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import get_lapack_funcs
 
 Array = NDArray[np.floating[Any]]
 
@@ -19,6 +18,8 @@ def solve(lower: Array, diagonal: Array, upper: Array, right: Array) -> Array:
     Raises:
         RuntimeError: a system is singular.
     """
+    from scipy.linalg import get_lapack_funcs
+
     lower, upper = lower.copy(), upper.copy()
     lower[:, 0], upper[:, -1] = 0, 0
     (gtsv,) = get_lapack_funcs(("gtsv",), (right,))
@@ -36,6 +37,8 @@ def solve_periodic_symmetric(diagonal: Array, coupling: Array, right: Array) -> 
     Raises:
         RuntimeError: a system is not positive definite.
     """
+    from scipy.linalg import get_lapack_funcs
+
     corner = coupling[:, -1]
     inner = coupling.copy()
     inner[:, -1] = 0
