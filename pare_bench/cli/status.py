@@ -38,7 +38,8 @@ def status_command(
 ) -> None:
     """Show which runs of a suite are done, out of date (their code or libraries have changed), failed, running, interrupted or missing."""
     from pare_bench.cli.run import parse_seeds
-    from pare_bench.records.store import RecordCache, Store
+    from pare_bench.records.glance import Glancer
+    from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
     from pare_bench.runs.inventory import STATES, Asked, inventory
     from pare_bench.runs.marks import RunningRuns
@@ -48,7 +49,7 @@ def status_command(
     asked = Asked(suite, tuple(method or ()), tuple(task or ()), parse_seeds(seeds) if seeds else (), preset, tier, track)
     for name in asked.methods:
         registry.entry("method", name.partition("[")[0])
-    records = RecordCache(store, lambda _, message: output.note(f"left out: {message}")).records()
+    records = Glancer().of_suite(store, suite, lambda _, message: output.note(f"left out: {message}"))
     cells = inventory(registry, records, RunningRuns(out).all(), asked)
     if format is StatusFormat.JSON:
         output.write_json([{**asdict(cell), "division": cell.division._asdict()} for cell in cells])

@@ -14,12 +14,12 @@ from pare_bench.comparison.missing import Policy, choose_data, choose_division
 from pare_bench.comparison.optimism import Gap, optimism_gaps
 from pare_bench.comparison.overall import Overall, mean_ranks, overall
 from pare_bench.comparison.printed import Card, Printed, of_division, reproduction_cards
-from pare_bench.comparison.run_commands import Wanted, method_name
+from pare_bench.comparison.run_commands import Wanted, method_name, run_command
 from pare_bench.comparison.task_rows import TaskRow, task_row
-from pare_bench.errors import UsageError, check_tasks
+from pare_bench.errors import DataMissingError, UsageError, check_tasks
 from pare_bench.leaderboard.build import unique
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Data, Division, counted, division_of, label_records
+from pare_bench.records.variants import Data, Division, asked_data, counted, data_of, division_of, label_records
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def compare(
     pool = [record for record in of_suite if record.track == track]
     division = choose_division(wanted, pool)
     labelled = label_records(record for record in pool if division_of(record) == division)
-    _check_labels(methods, labelled, division)
+    _check_labels(wanted, labelled, division)
     found = {method: _by_task(labelled.get(method, ())) for method in methods}
     covered = sorted(set(tasks) or {task for cells in found.values() for task in cells})
     covered.sort(key=lambda task: suite_tasks.index(task) if task in suite_tasks else len(suite_tasks))
@@ -119,7 +119,7 @@ def compare(
         mean_ranks=ranks,
         sentence=design.power_sentence(rows, len(methods), reference),
         notes=design.notes(division, rows, suite_tasks, dropped, rope),
-        optimism=_gaps(of_suite, division, methods, covered),
+        optimism=_gaps(of_suite, division, methods, data),
         missing=missing,
         dropped=dropped,
         rope=rope,
@@ -131,10 +131,13 @@ def compare(
     )
 
 
-def _gaps(records: Sequence[RunRecord], division: Division, methods: Sequence[str], tasks: Sequence[str]) -> tuple[Gap, ...]:
+def _gaps(records: Sequence[RunRecord], division: Division, methods: Sequence[str], data: Mapping[str, Data]) -> tuple[Gap, ...]:
+    """Return the gaps on the data that the rows are on."""
     if len({record.track for record in records}) < 2:
         return ()
-    return optimism_gaps((each for each in records if division_of(each)._replace(track=division.track) == division), methods, tasks)
+    pool = [each for each in records if division_of(each)._replace(track=division.track) == division]
+    asked = {(each.task.name, asked_data(each)) for each in pool if each.track == division.track and data.get(each.task.name) == data_of(each)}
+    return optimism_gaps((each for each in pool if (each.task.name, asked_data(each)) in asked), methods, list(data))
 
 
 def _check_call(methods: Sequence[str], suite: str, tasks: Sequence[str], suite_tasks: Sequence[str], rope: float, reference: str | None) -> None:
@@ -148,12 +151,20 @@ def _check_call(methods: Sequence[str], suite: str, tasks: Sequence[str], suite_
         raise UsageError(f"the reference '{reference}' is none of the methods compared: {', '.join(methods)}", hint=f"--reference '{methods[-1]}'")
 
 
-def _check_labels(methods: Sequence[str], labelled: Mapping[str, Sequence[RunRecord]], division: Division) -> None:
-    for label in methods:
+def _check_labels(wanted: Wanted, labelled: Mapping[str, Sequence[RunRecord]], division: Division) -> None:
+    for label in wanted.methods:
         name = method_name(label)
         if label != name and label not in labelled:
             variants = ", ".join(f"'{each}'" for each in labelled if method_name(each) == name) or "none"
             raise UsageError(f"no records of '{label}' in preset {division.preset}; there are: {variants}", hint="give one of these in quotes")
+        others = [each for each in labelled if method_name(each) == name]
+        if label == name and label not in labelled and others:
+            plain = run_command(wanted, label, wanted.tasks, division=division)
+            quoted = ", ".join(f"'{each}'" for each in others)
+            raise DataMissingError(
+                f"'{label}' has no plain run in preset {division.preset}; there are: {quoted}",
+                hint=f"compare one of these, in quotes, or run: {plain}",
+            )
 
 
 def _by_task(records: Iterable[RunRecord]) -> dict[str, dict[Data, dict[int, RunRecord]]]:

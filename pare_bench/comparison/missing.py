@@ -13,7 +13,7 @@ from pare_bench.config.presets import PRESETS
 from pare_bench.config.run_config import Tier
 from pare_bench.errors import DataMissingError, UsageError, unknown_name
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Data, Division, age, data_of, data_options, division_of, preferred_data
+from pare_bench.records.variants import Data, Division, age, data_changes, data_of, division_of, preferred_data
 
 #: Newest records as method -> task -> data -> seed -> record.
 Found = Mapping[str, Mapping[str, Mapping[Data, Mapping[int, RunRecord]]]]
@@ -129,7 +129,7 @@ def _like_others(wanted: Wanted, method: str, task: str, found: Found) -> tuple[
         return tuple(sorted(set(own))) or (0,), ()
     data = preferred_data(others)
     same = [record for record in others if data_of(record) == data]
-    return tuple(sorted({record.seed for record in same})), tuple(data_options(max(same, key=age).command))
+    return tuple(sorted({record.seed for record in same})), data_changes(max(same, key=age))
 
 
 def _different_data(wanted: Wanted, division: Division, task: str, by_method: Mapping[str, set[Data]], found: Found) -> UsageError:

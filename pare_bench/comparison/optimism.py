@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pare_bench import statistics
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import counted, label_records
+from pare_bench.records.variants import AskedData, asked_data, counted, label_records
 
 
 @dataclass(frozen=True)
@@ -28,31 +28,32 @@ class Gap:
 
 
 def optimism_gaps(records: Iterable[RunRecord], methods: Sequence[str], tasks: Sequence[str]) -> tuple[Gap, ...]:
-    """Return the gap of every method and task that has scores in both tracks.
+    """Return the gap of every method and task that has scores in both tracks on data that were asked for in the same way.
 
-    ``records`` are of one suite, tier and preset. The data of the tracks differ by design (the paper track trains on the validation examples, too),
-    so they are not asked to be the same.
+    ``records`` are of one suite, tier and preset. The data of the tracks differ by design (the paper track trains on the validation examples, too);
+    version, size, seed and options of the data are the same. Of several such the highest version counts, then the preset's own, then the one
+    with most runs.
     """
     pool = list(records)
     scores = {track: _scores([record for record in pool if record.track == track]) for track in ("clean", "paper")}
     gaps = []
     for task in tasks:
         for method in methods:
-            clean, paper = (scores[track].get((method, task)) for track in ("clean", "paper"))
-            if clean and paper:
-                gaps.append(_gap(task, method, clean, paper))
+            clean, paper = (scores[track].get((method, task), {}) for track in ("clean", "paper"))
+            common = clean.keys() & paper.keys()
+            if common:
+                best = max(common, key=lambda asked: (asked.version, not asked.changes, len(clean[asked]) + len(paper[asked]), asked))
+                gaps.append(_gap(task, method, clean[best], paper[best]))
     return tuple(gaps)
 
 
-def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
-    found: dict[tuple[str, str], list[RunRecord]] = {}
+def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[AskedData, list[RunRecord]]]:
+    found: dict[tuple[str, str], dict[AskedData, list[RunRecord]]] = {}
     for label, group in label_records(records).items():
         for record in counted(group)[0].values():
             if record.status == "ok":
-                found.setdefault((label, record.task.name), []).append(record)
-    # Of several versions of a task the newest counts.
-    newest = {key: max(record.task.version for record in group) for key, group in found.items()}
-    return {key: [record for record in group if record.task.version == newest[key]] for key, group in found.items()}
+                found.setdefault((label, record.task.name), {}).setdefault(asked_data(record), []).append(record)
+    return found
 
 
 def _gap(task: str, method: str, clean: Sequence[RunRecord], paper: Sequence[RunRecord]) -> Gap:

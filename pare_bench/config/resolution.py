@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pare_bench.config.presets import preset_values
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
+from pare_bench.config.settings import difference, flattened
 from pare_bench.contracts.params import as_json
 from pare_bench.errors import UsageError, check_tasks
 from pare_bench.registry.names import Registry
@@ -98,6 +99,26 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
         source_size = default_size(registry.component("task", values["source"]["name"]), request.preset)
         values["source_size"] = vars(source_size) | values.get("source_size", {})
     return validated(values)
+
+
+def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...] | None:
+    """Return the settings in which a run differs from what its preset gives today, as sorted ``path=value``; None where there is no such preset."""
+    request = Request(
+        method=config.method.name,
+        suite=config.suite,
+        tasks=(config.task.name,),
+        preset=config.preset,
+        tier=config.tier,
+        track=config.track,
+        seeds=(config.seed,),
+        device=config.device,
+    )
+    try:
+        plain = resolve_one(registry, request, config.task.name, config.seed, ())
+    except UsageError:
+        return None
+    own, base = (flattened(each.model_dump(mode="json")) for each in (config, plain))
+    return tuple(difference(own, base))
 
 
 def task_defaults(task_class: type[Task], preset: str, track: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pare_bench.config.run_config import RunConfig
 from pare_bench.errors import UnknownNameError
-from pare_bench.provenance.identity import closure_of, libraries_of
+from pare_bench.provenance.identity import closure_of, components_of, libraries_of
 from pare_bench.records.record import IdentityRecord, RunRecord
 from pare_bench.records.variants import age
 from pare_bench.registry.names import Registry
@@ -81,22 +81,20 @@ def _code_differences(stored: Run, now: Run) -> list[Difference]:
         return []
     if stored.identity is None or now.identity is None:
         return [Difference("code", "", f"{stored.code_sha256[:12]} (modules not kept)", now.code_sha256[:12])]
-    if not _comparable(stored.identity, now.identity):
-        return [Difference("code", "", f"{stored.code_sha256[:12]} (digests of an earlier kind)", now.code_sha256[:12])]
-    return _modules(stored.identity, now.identity)
+    return _code(stored.identity, stored.code_sha256, now.identity.code, now.identity.wiring, now.code_sha256)
 
 
-def _modules(stored: IdentityRecord, now: IdentityRecord) -> list[Difference]:
+def _code(stored: IdentityRecord, stored_sha256: str, code: Mapping[str, str], wiring: str | None, sha256: str) -> list[Difference]:
     """Return the modules that changed; one that was only moved or renamed has not."""
-    before, after = dict(stored.code), dict(now.code)
-    for name in stored.code.keys() - now.code.keys():
+    if (stored.wiring is None) != (wiring is None):
+        return [Difference("code", "", f"{stored_sha256[:12]} (digests of an earlier kind)", sha256[:12])]
+    before, after = dict(stored.code), dict(code)
+    for name in stored.code.keys() - code.keys():
         moved = next((other for other in sorted(after.keys() - stored.code.keys()) if after[other] == before[name]), None)
         if moved is not None:
             del before[name], after[moved]
     changed = _entries("code", before, after)
-    if not changed and stored.wiring != now.wiring:
-        return [Difference("code", "what imported names stand for", stored.wiring or "", now.wiring or "")]
-    return changed
+    return changed or [Difference("code", "what imported names stand for", stored.wiring or "", wiring or "")]
 
 
 def _comparable(stored: IdentityRecord, now: IdentityRecord) -> bool:
@@ -200,18 +198,22 @@ class Explanation:
 def explain(registry: Registry, record: RunRecord, others: Iterable[RunRecord]) -> Explanation:
     """Explain a stored run; ``others`` are the stored runs of its method on its task."""
     neighbour = nearest(Run.of(record), [other for other in others if other.run_id != record.run_id])
-    changed, unknown = changes_since(registry, record)
+    changed, unknown = changes_since(registry, components_of(record.config), record.code_sha256, record.identity)
     return Explanation(record, changed, unknown, neighbour)
 
 
-def changes_since(registry: Registry, record: RunRecord) -> tuple[list[Difference] | None, str | None]:
-    """Return which code and libraries have changed since a run, or None and why that cannot be said."""
-    if record.identity is None:
+def changes_since(
+    registry: Registry, components: Iterable[tuple[str, str]], code_sha256: str, identity: IdentityRecord | None
+) -> tuple[list[Difference] | None, str | None]:
+    """Return which code and libraries have changed since a run of ``components`` (slot, name), or None and why that cannot be said."""
+    if identity is None:
         return None, "its record is of version 1, which did not keep the parts"
     try:
-        closure = closure_of(registry, record.config)
+        closure = closure_of(registry, components)
     except UnknownNameError as error:
         return None, str(error)
-    identity = record.identity
-    here = identity.model_copy(update={"code": dict(closure.code), "wiring": closure.wiring, "libraries": libraries_of(registry.code, closure)})
-    return differences(Run.of(record), Run.now(record.config, here)), None
+    libraries = libraries_of(registry.code, closure)
+    found: list[Difference] = []
+    if code_sha256 != closure.sha256:
+        found = _code(identity, code_sha256, closure.code, closure.wiring, closure.sha256)
+    return [*found, *_entries("libraries", identity.libraries, libraries)], None

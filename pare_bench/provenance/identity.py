@@ -6,7 +6,7 @@ nor comments, formatting, names and places of modules, or what plugins say when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.digests.closure import Closure, Code
@@ -44,23 +44,27 @@ COUNTED_PARTS: Mapping[str, int] = {
 ALWAYS = ("torch", "numpy")
 
 
-def targets_of(registry: Registry, config: RunConfig) -> list[str]:
-    """Return what a run is made of, as ``"module:Class"``: the method, the task and the components in its slots.
+def components_of(config: RunConfig) -> tuple[tuple[str, str], ...]:
+    """Return what a run is made of: ``method``, ``task`` and the slots that are filled, each with a name."""
+    return ("method", config.method.name), ("task", config.task.name), *((slot, chosen.name) for slot, chosen in config.slots().items())
+
+
+def targets_of(registry: Registry, components: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the classes behind the components of a run, as ``"module:Class"``.
 
     Raises:
         UnknownNameError: a component of the run is not registered here.
     """
-    named = [("method", config.method.name), ("task", config.task.name), *((SLOTS[slot], chosen.name) for slot, chosen in config.slots().items())]
-    return [registry.spec(kind, name).target for kind, name in named]
+    return [registry.spec(SLOTS.get(slot, slot), name).target for slot, name in components]
 
 
-def closure_of(registry: Registry, config: RunConfig) -> Closure:
-    """Return the code that a run's numbers depend on; no module is imported.
+def closure_of(registry: Registry, components: Iterable[tuple[str, str]]) -> Closure:
+    """Return the code that the numbers of a run of ``components`` depend on; no module is imported.
 
     Raises:
         UnknownNameError: a component of the run is not registered here.
     """
-    return registry.code.closure([*CORE, *targets_of(registry, config)])
+    return registry.code.closure([*CORE, *targets_of(registry, components)])
 
 
 def libraries_of(code: Code, closure: Closure) -> dict[str, str]:
@@ -89,7 +93,7 @@ def identity_of(
     registry: Registry, config: RunConfig, *, data: str, source: str | None, weights: str | None, architecture: str | None
 ) -> IdentityRecord:
     """Return the identity of a run on these data, with the code and libraries that are here now."""
-    closure = closure_of(registry, config)
+    closure = closure_of(registry, components_of(config))
     return IdentityRecord(
         config=config.digest(),
         code=dict(closure.code),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pare_bench.config.run_config import RunConfig, Tier, identity_digest
+from pare_bench.config.settings import Setting, setting
 from pare_bench.digests.closure import combined
 from pare_bench.records.migrations import UnknownSchemaError, migrated
 
@@ -190,11 +191,19 @@ class RunRecord(_Part):
     started: str = Field(description="UTC, ISO 8601")
     finished: str = Field(description="UTC, ISO 8601")
     command: str = Field(description="command line that led to the run")
+    variant: tuple[str, ...] | None = Field(
+        None, description="settings in which the run differs from what its preset gives, as path=value; null before version 3"
+    )
     config: RunConfig = Field(description="the resolved configuration: reproduce builds the run from it")
     code_sha256: str = Field(description="SHA-256 over the digests of the code involved and its wiring")
     identity: IdentityRecord | None = Field(None, description="the parts of the run id; null in records that were written before version 2")
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+    @property
+    def setting(self) -> Setting:
+        """What makes the method of the run."""
+        return setting(self.config)
 
     @property
     def primary(self) -> MetricRecord:
@@ -214,12 +223,12 @@ class RunRecord(_Part):
             RecordFault: the text is not a record, is of a newer schema, or has been changed since it was written.
         """
         try:
-            sealed = _SEAL.search(text)
-            if sealed is not None and f'\n  "schema": "{SCHEMA}"' in text:
-                bare = text[: sealed.start()] + _UNSEALED + text[sealed.end() :]
-                if _sha256(bare) == sealed[1]:
-                    return cls.model_validate_json(bare)
-            return cls.model_validate(_unsealed(migrated(json.loads(text, parse_constant=_refuse))))
+            bare = sound_text(text)
+            if bare is not None and f'\n  "schema": "{SCHEMA}"' in bare:
+                return cls.model_validate_json(bare)
+            if bare is not None:
+                return cls.model_validate(migrated(json.loads(bare, parse_constant=_refuse)))
+            return cls.model_validate(migrated(_unsealed(json.loads(text, parse_constant=_refuse))))
         except ValidationError as error:
             problem = error.errors()[0]
             raise RecordFault(".".join(str(part) for part in problem["loc"]), problem["msg"]) from error
@@ -231,8 +240,19 @@ class RunRecord(_Part):
             raise RecordFault("", "not a record: too many levels") from error
 
 
-def _unsealed(document: dict[str, Any]) -> dict[str, Any]:
+def sound_text(text: str) -> str | None:
+    """Return a record's text with null in the place of its seal, None where the seal does not fit the text as it stands."""
+    sealed = _SEAL.search(text)
+    if sealed is None:
+        return None
+    bare = text[: sealed.start()] + _UNSEALED + text[sealed.end() :]
+    return bare if _sha256(bare) == sealed[1] else None
+
+
+def _unsealed(document: Any) -> Any:
     """Return ``document`` with null in the place of its seal, which must fit its content, in whatever layout that was written."""
+    if not isinstance(document, dict):
+        return document
     seal = document.get("content_sha256")
     bare = {**document, "content_sha256": None}
     if seal is not None and _sha256(_text(bare)) != seal:

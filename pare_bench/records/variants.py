@@ -1,25 +1,55 @@
-"""Which records are the same method: one label per method and setting, so that an ablation is never pooled with what it ablates."""
+"""Which records are the same method on the same data: one label per method and setting, so that an ablation is never pooled with what it ablates."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-from pare_bench.config.run_config import SLOTS, RunConfig
+from pare_bench.config.settings import DATA_FIELDS, RUN_FIELDS, Setting, difference, field_of, options
 from pare_bench.records.record import RunRecord
 
-#: Fields that say what a run is scored on; divisions and data digests keep those apart.
-DATA_FIELDS = frozenset({"suite", "task", "tier", "track", "preset", "data_seed", "size"})
-#: Fields that make another run of the same method.
-RUN_FIELDS = frozenset({"seed", "device"})
-_OTHER_FIELDS = set(DATA_FIELDS | RUN_FIELDS)
-#: Commands and settings that are remembered: many records share few of them.
-_REMEMBERED = 1 << 14
+
+class Named(Protocol):
+    """Something with a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+class Labelled(Protocol):
+    """The part of a record that labels follow from; a :class:`RunRecord` is one."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+
+    @property
+    def method(self) -> Named: ...  # noqa: D102
+
+    @property
+    def task(self) -> Named: ...  # noqa: D102
+
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+    @property
+    def finished(self) -> str: ...  # noqa: D102
+
+    @property
+    def command(self) -> str: ...  # noqa: D102
+
+    @property
+    def variant(self) -> tuple[str, ...] | None: ...  # noqa: D102
+
+    @property
+    def setting(self) -> Setting: ...  # noqa: D102
+
+
+Run = TypeVar("Run", bound=Labelled)
 
 
 class Division(NamedTuple):
@@ -38,6 +68,15 @@ class Data(NamedTuple):
     sha256: str
 
 
+class AskedData(NamedTuple):
+    """Which data a run asked for, whatever its track makes of them: what must be alike where runs of two tracks stand side by side."""
+
+    version: int
+    data_seed: int
+    size: str
+    changes: tuple[str, ...]
+
+
 def division_of(record: RunRecord) -> Division:
     """Return the division of a record."""
     return Division(record.suite, record.task.tier, record.track, record.preset)
@@ -48,150 +87,92 @@ def data_of(record: RunRecord) -> Data:
     return Data(record.task.version, record.task.data_sha256)
 
 
-def age(record: RunRecord) -> tuple[str, str]:
+def asked_data(record: RunRecord) -> AskedData:
+    """Return the data that a record's run asked for."""
+    size = json.dumps(None if record.config.size is None else vars(record.config.size.task_size()))
+    return AskedData(record.task.version, record.config.data_seed, size, data_changes(record))
+
+
+def age(record: Labelled) -> tuple[str, str]:
     """Return a sort key that puts the newest record last."""
     return record.finished, record.run_id
 
 
-def options(command: str) -> list[str]:
-    """Return the ``-o`` settings of a command as sorted ``path=value`` texts in the short form of paths, the last of each path."""
-    try:
-        words = iter(shlex.split(command))
-    except ValueError:
-        return []
-    found: dict[str, str] = {}
-    for word in words:
-        text = next(words, "") if word in ("-o", "--option") else word.removeprefix("--option=") if word.startswith("--option=") else ""
-        path, separator, value = text.partition("=")
-        if separator:
-            found[path.replace(".params.", ".", 1).removesuffix(".name")] = value
-    return [f"{path}={value}" for path, value in sorted(found.items())]
+def changes(record: Labelled) -> tuple[str, ...]:
+    """Return the settings in which a run differs from what its preset gives, as ``path=value``.
+
+    A record of before version 3 did not keep them; the ``-o`` options of its command stand for them.
+    """
+    return options(record.command) if record.variant is None else record.variant
 
 
-@lru_cache(_REMEMBERED)
-def data_options(command: str) -> tuple[str, ...]:
-    """Return the ``-o`` settings that change the data."""
-    return tuple(option for option in options(command) if _head(option) in DATA_FIELDS)
+def data_changes(record: Labelled) -> tuple[str, ...]:
+    """Return those of the :func:`changes` that change the data."""
+    return tuple(change for change in changes(record) if field_of(change) in DATA_FIELDS)
 
 
-@lru_cache(_REMEMBERED)
-def method_options(command: str) -> tuple[str, ...]:
-    """Return the ``-o`` settings that change the method."""
-    return tuple(option for option in options(command) if _head(option) not in DATA_FIELDS | RUN_FIELDS)
+def method_changes(record: Labelled) -> tuple[str, ...]:
+    """Return those of the :func:`changes` that change the method."""
+    return tuple(change for change in changes(record) if field_of(change) not in DATA_FIELDS | RUN_FIELDS)
 
 
-def _head(option: str) -> str:
-    return option.partition("=")[0].partition(".")[0]
+def label_of(method: str, settings: Iterable[str]) -> str:
+    """Return the label of a method with settings that differ from its preset's: ``pare[mixer.curriculum=reversed]``."""
+    inside = ",".join(settings)
+    return f"{method}[{inside}]" if inside else method
 
 
-class Setting(NamedTuple):
-    """What makes the method of a run: ``flat`` has the paths and values that ``-o`` takes, ``identity`` is their text."""
-
-    identity: str
-    flat: Mapping[str, str]
-
-
-def setting(config: RunConfig) -> Setting:
-    """Return what makes the method of a run."""
-    return _setting(config.model_dump_json(exclude=_OTHER_FIELDS))
-
-
-def settings(config: RunConfig) -> dict[str, str]:
-    """Return what makes the method of a run, flat, as the paths and values that ``-o`` takes."""
-    return dict(setting(config).flat)
-
-
-@lru_cache(_REMEMBERED)
-def _setting(fields: str) -> Setting:
-    flat: dict[str, str] = {}
-    for field, value in json.loads(fields).items():
-        if (field in SLOTS or field == "method") and value is not None:
-            flat[field] = _text(value["name"])
-            _flatten(flat, field, value["params"])
-        else:
-            _flatten(flat, field, value)
-    return Setting(json.dumps(flat, sort_keys=True), flat)
-
-
-def _flatten(flat: dict[str, str], path: str, value: Any) -> None:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _flatten(flat, f"{path}.{key}", item)
-    else:
-        flat[path] = _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        try:
-            json.loads(value)
-        except json.JSONDecodeError:
-            return value
-    return json.dumps(value, sort_keys=True)
-
-
-def difference(own: Mapping[str, str], base: Mapping[str, str]) -> list[str]:
-    """Return the settings in which ``own`` differs from ``base`` as ``path=value``; of a component that was exchanged only its name."""
-    exchanged = {slot for slot in SLOTS if own.get(slot) != base.get(slot)}
-    paths = sorted(path for path in own.keys() | base.keys() if own.get(path) != base.get(path))
-    return [f"{path}={own.get(path, 'absent')}" for path in paths if path in exchanged or path.partition(".")[0] not in exchanged]
-
-
-def label_records(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+def label_records(records: Iterable[Run]) -> dict[str, list[Run]]:
     """Return the records of one division by label, each list sorted by task, seed and age.
 
-    A label is the method's name; where one task has records of a method with several settings, all but the base carry theirs:
-    ``pare[mixer.curriculum=reversed]``. The base is what a command without ``-o`` made; where no such record of the method exists, what the
-    ``-o`` settings with most records made. Between several of those it is the one whose differing settings most records of the method share,
-    then the newest, then the first in alphabetical order. A task that has no record of the base gets labels from its own ``-o`` settings, so
-    that one row never mixes settings.
+    A label is the method's name with the settings in which the run differs from what its preset gives: ``pare[mixer.curriculum=reversed]``. A plain
+    name means the plain run, whatever else is in the store.
+
+    A preset may change between versions. Where one task has records of one label with several settings, all but one group carry what sets them
+    apart, so that one row never mixes settings: the group keeps the label whose settings most records of that label share, then the one with
+    most records, then the newest, then the first in alphabetical order.
     """
-    # method -> task -> identity of the setting -> its records
-    grouped: dict[str, dict[str, dict[str, list[RunRecord]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    # label -> task -> identity of the setting -> its records
+    grouped: dict[str, dict[str, dict[str, list[Run]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     flat: dict[str, Mapping[str, str]] = {}
     for record in records:
-        own = setting(record.config)
+        own = record.setting
         flat[own.identity] = own.flat
-        grouped[record.method.name][record.task.name][own.identity].append(record)
-    labelled: dict[str, list[RunRecord]] = defaultdict(list)
-    for method, tasks in grouped.items():
-        counts: Counter[tuple[str, ...]] = Counter()
+        grouped[label_of(record.method.name, method_changes(record))][record.task.name][own.identity].append(record)
+    labelled: dict[str, list[Run]] = defaultdict(list)
+    for label, tasks in grouped.items():
         popular: Counter[tuple[str, str]] = Counter()
+        if any(len(groups) > 1 for groups in tasks.values()):
+            for groups in tasks.values():
+                for identity, group in groups.items():
+                    for item in flat[identity].items():
+                        popular[item] += len(group)
         for groups in tasks.values():
-            for identity, group in groups.items():
-                counts.update(method_options(record.command) for record in group)
-                for item in flat[identity].items():
-                    popular[item] += len(group)
-        usual = () if () in counts else min(counts, key=lambda chosen: (-counts[chosen], chosen))
-        for groups in tasks.values():
-            for label, group in _label_task(method, groups, flat, usual, popular).items():
-                labelled[label] += group
+            for each, group in _apart(label, groups, flat, popular).items():
+                labelled[each] += group
     return {label: sorted(labelled[label], key=lambda record: (record.task.name, record.seed, *age(record))) for label in sorted(labelled)}
 
 
-def _label_task(
-    method: str,
-    groups: Mapping[str, list[RunRecord]],
-    flat: Mapping[str, Mapping[str, str]],
-    usual: tuple[str, ...],
-    popular: Mapping[tuple[str, str], int],
-) -> dict[str, list[RunRecord]]:
-    made = {identity: {method_options(record.command) for record in group} for identity, group in groups.items()}
+def _apart(
+    label: str, groups: Mapping[str, list[Run]], flat: Mapping[str, Mapping[str, str]], popular: Mapping[tuple[str, str], int]
+) -> dict[str, list[Run]]:
+    """Return the groups of one label on one task by labels of their own."""
+    if len(groups) == 1:
+        return {label: next(iter(groups.values()))}
     newest = {identity: max(map(age, group)) for identity, group in groups.items()}
-    candidates = [identity for identity in sorted(groups) if usual in made[identity]]
-    base = candidates[0] if candidates else None
-    if len(candidates) > 1:
-        common = set.intersection(*(set(flat[identity].items()) for identity in candidates))
-        score = {identity: sum(popular[item] for item in flat[identity].items() if item not in common) for identity in candidates}
-        # max keeps the first of equals: the alphabetical order of the candidates decides last.
-        base = max(candidates, key=lambda identity: (score[identity], len(groups[identity]), newest[identity]))
-    labels: dict[str, list[RunRecord]] = {}
+    common = set.intersection(*(set(flat[identity].items()) for identity in groups))
+    score = {identity: sum(popular[item] for item in flat[identity].items() if item not in common) for identity in groups}
+    # max keeps the first of equals: the alphabetical order decides last.
+    base = max(sorted(groups), key=lambda identity: (score[identity], len(groups[identity]), newest[identity]))
+    method, _, inside = label.partition("[")
+    own = [inside.removesuffix("]")] if inside else []
+    labels: dict[str, list[Run]] = {}
     for identity in sorted(groups, key=lambda identity: (newest[identity], identity), reverse=True):
-        parts = list(min(made[identity])) if base is None else difference(flat[identity], flat[base])
-        label = f"{method}[{','.join(parts)}]" if parts else method
-        if label in labels:
-            label = f"{method}[{','.join([*parts, 'settings=' + hashlib.sha256(identity.encode()).hexdigest()[:8]])}]"
-        labels[label] = groups[identity]
+        parts = [*own, *difference(flat[identity], flat[base])]
+        name = label_of(method, parts)
+        if name in labels:
+            name = label_of(method, [*parts, "settings=" + hashlib.sha256(identity.encode()).hexdigest()[:8]])
+        labels[name] = groups[identity]
     return labels
 
 
@@ -219,6 +200,6 @@ def preferred_data(records: Iterable[RunRecord]) -> Data:
 
     def preference(data: Data) -> tuple[int, bool, int, tuple[str, str], str]:
         group = groups[data]
-        return data.version, any(not data_options(record.command) for record in group), len(group), max(map(age, group)), data.sha256
+        return data.version, any(not data_changes(record) for record in group), len(group), max(map(age, group)), data.sha256
 
     return max(groups, key=preference)

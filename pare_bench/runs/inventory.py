@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pare_bench.provenance.explanation import changes_since, outdated, sentence
-from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Division, age, division_of, label_records
+from pare_bench.provenance.explanation import Difference, changes_since, outdated, sentence
+from pare_bench.records.glance import Glance
+from pare_bench.records.variants import Division, age, data_changes, label_of, label_records
 from pare_bench.registry.names import Registry
 from pare_bench.runs.marks import RunningRun
 
@@ -54,19 +54,22 @@ class Asked:
         )
 
 
-def inventory(registry: Registry, records: Iterable[RunRecord], running: Sequence[RunningRun], asked: Asked) -> list[Cell]:
+def inventory(registry: Registry, records: Iterable[Glance], running: Sequence[RunningRun], asked: Asked) -> list[Cell]:
     """Return the runs of a suite, by division, method, task (in suite order) and seed.
 
-    A run is ``stale`` when code or libraries have changed since its record was written: the same command would do it again. What is ``missing`` are
-    the seeds asked for, or those that any run of the same method in the same division has.
+    A method is named with every setting in which its runs differ from what the preset gives, those of the data included: what stands under a plain
+    name is what a plain command would find. A run is ``stale`` when its code has changed since its record was written: the same command would do it
+    again. What is ``missing`` are the seeds asked for, or those that any run of the same method in the same division has.
     """
     tasks = [task for task in registry.spec("suite", asked.suite).tasks if not asked.tasks or task in asked.tasks]
-    newest: dict[tuple[Division, str], dict[tuple[str, int], RunRecord]] = defaultdict(dict)
+    newest: dict[tuple[Division, str], dict[tuple[str, int], Glance]] = defaultdict(dict)
     for division, group in _by_division(records).items():
         for label, runs in label_records(group).items():
             for record in sorted(runs, key=age):
-                if asked.wants(division, label, record.task.name) and (not asked.seeds or record.seed in asked.seeds):
-                    newest[division, label][record.task.name, record.seed] = record
+                name = _with_data(label, record)
+                if asked.wants(division, name, record.task.name) and (not asked.seeds or record.seed in asked.seeds):
+                    newest[division, name][record.task.name, record.seed] = record
+    since = _Since(registry)
     begun: dict[tuple[Division, str], dict[tuple[str, int], RunningRun]] = defaultdict(dict)
     for run in running:
         division = Division(run.suite, run.tier, run.track, run.preset)
@@ -78,7 +81,7 @@ def inventory(registry: Registry, records: Iterable[RunRecord], running: Sequenc
         found, at_work = newest.get(key, {}), begun.get(key, {})
         seeds = asked.seeds or tuple(sorted({seed for _, seed in {*found, *at_work}})) or (0,)
         cells += [
-            _cell(registry, key, task, seed, found.get((task, seed)), at_work.get((task, seed)))
+            _cell(since, key, task, seed, found.get((task, seed)), at_work.get((task, seed)))
             for task in [*tasks, *sorted({name for name, _ in found} - set(tasks))]
             for seed in seeds
         ]
@@ -86,22 +89,44 @@ def inventory(registry: Registry, records: Iterable[RunRecord], running: Sequenc
 
 
 def _unknown_methods(groups: Sequence[tuple[Division, str]], asked: Asked) -> list[tuple[Division, str]]:
-    """Return methods that were asked for and have nothing at all, in the divisions that there are."""
-    have = {label.partition("[")[0] for _, label in groups} | {label for _, label in groups}
+    """Return methods that were asked for and have nothing at all, in the divisions that there are; a variant does not stand for the plain method."""
+    have = {label for _, label in groups}
     divisions = sorted({division for division, _ in groups}) or [
         Division(asked.suite, asked.tier or "generated", asked.track or "clean", asked.preset or "cpu")
     ]
     return [(division, method) for division in divisions for method in asked.methods if method not in have]
 
 
-def _by_division(records: Iterable[RunRecord]) -> Mapping[Division, list[RunRecord]]:
-    groups: dict[Division, list[RunRecord]] = defaultdict(list)
+def _with_data(label: str, record: Glance) -> str:
+    """Return a label with the settings of the data, too."""
+    settings = data_changes(record)
+    if not settings:
+        return label
+    method, _, inside = label.partition("[")
+    return label_of(method, [*([inside.removesuffix("]")] if inside else []), *settings])
+
+
+def _by_division(records: Iterable[Glance]) -> Mapping[Division, list[Glance]]:
+    groups: dict[Division, list[Glance]] = defaultdict(list)
     for record in records:
-        groups[division_of(record)].append(record)
+        groups[Division(record.suite, record.tier, record.track, record.preset)].append(record)
     return groups
 
 
-def _cell(registry: Registry, key: tuple[Division, str], task: str, seed: int, record: RunRecord | None, at_work: RunningRun | None) -> Cell:
+class _Since:
+    """What has changed since runs, found out once for all that were made by the same code of the same components."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[tuple[Any, ...], tuple[list[Difference] | None, str | None]] = {}
+
+    def __call__(self, record: Glance) -> tuple[list[Difference] | None, str | None]:
+        if record.kind not in self._known:
+            self._known[record.kind] = changes_since(self._registry, record.components, record.code_sha256, record.identity())
+        return self._known[record.kind]
+
+
+def _cell(since: _Since, key: tuple[Division, str], task: str, seed: int, record: Glance | None, at_work: RunningRun | None) -> Cell:
     division, method = key
     if at_work is not None:
         state, detail = _progress(at_work)
@@ -109,14 +134,18 @@ def _cell(registry: Registry, key: tuple[Division, str], task: str, seed: int, r
     if record is None:
         return Cell(division, method, task, seed, "missing")
     if record.status == "failed":
-        return Cell(division, method, task, seed, "failed", record.run_id, record.reason or "")
-    changed, unknown = changes_since(registry, record)
+        return Cell(division, method, task, seed, "failed", record.run_id, record.reason)
+    changed, unknown = since(record)
     if changed is None:
         # A record that did not keep its parts is not served; one of a component that is not installed here says nothing about the code.
-        return Cell(division, method, task, seed, "stale" if record.identity is None else record.status, record.run_id, unknown or "")
+        return Cell(division, method, task, seed, "stale" if not record.keeps_identity else _state(record), record.run_id, unknown or "")
     if again := outdated(changed):
         return Cell(division, method, task, seed, "stale", record.run_id, sentence(again))
-    return Cell(division, method, task, seed, record.status, record.run_id, record.reason or sentence(changed))
+    return Cell(division, method, task, seed, _state(record), record.run_id, record.reason or sentence(changed))
+
+
+def _state(record: Glance) -> State:
+    return "ok" if record.status == "ok" else "skipped"
 
 
 def _progress(run: RunningRun) -> tuple[State, str]:

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import InitProcessGroupKwargs
 
+from pare_bench.config.resolution import changes_from_preset
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import SPLIT_NAMES, Task, weighted
@@ -205,6 +206,7 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         started=measured.started.isoformat(timespec="milliseconds"),
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=command,
+        variant=changes_from_preset(registry, config),
         config=config,
         code_sha256=prepared.identity.code_sha256,
         identity=prepared.identity,
