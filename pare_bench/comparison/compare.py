@@ -19,7 +19,7 @@ from pare_bench.comparison.task_rows import TaskRow, task_row
 from pare_bench.errors import DataMissingError, UsageError, check_tasks
 from pare_bench.leaderboard.build import unique
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Data, Division, asked_data, counted, data_of, division_of, label_records
+from pare_bench.records.variants import Data, Division, age, asked_data, counted, data_changes, data_of, division_of, label_records
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,9 @@ def _check_labels(wanted: Wanted, labelled: Mapping[str, Sequence[RunRecord]], d
             raise UsageError(f"no records of '{label}' in preset {division.preset}; there are: {variants}", hint="give one of these in quotes")
         others = [each for each in labelled if method_name(each) == name]
         if label == name and label not in labelled and others:
-            plain = run_command(wanted, label, wanted.tasks, division=division)
+            newest = max((record for each in others for record in labelled[each]), key=age)
+            # On the data that the variants were run on, or the two could not be compared.
+            plain = run_command(wanted, label, wanted.tasks, (newest.seed,), data_changes(newest), division=division)
             quoted = ", ".join(f"'{each}'" for each in others)
             raise DataMissingError(
                 f"'{label}' has no plain run in preset {division.preset}; there are: {quoted}",

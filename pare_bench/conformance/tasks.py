@@ -111,8 +111,9 @@ def _published(task: Task) -> Iterator[str]:
 
 def _undeclared(task: Task, seen: Reads, handed: Collection[Path], method: str) -> Iterator[str]:
     """Yield the files that were read and that no digest covers: data made of another version of them would be served as if they were the same."""
-    package = sys.modules[type(task).__module__.partition(".")[0]]
-    own = [] if package.__name__ in OURS else [Path(folder) for folder in getattr(package, "__path__", ())]
+    # A class from a notebook has no package.
+    name = type(task).__module__.partition(".")[0]
+    own = [] if name in OURS else [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
     for path in seen.undeclared([*task.generated_files(), *handed], own):
         way = "name it in generated_files" if method == "generated" else "ask files.path for it, or name it in generated_files"
         yield f"{method} reads '{path}', which nothing that a run is known by covers: {way}"

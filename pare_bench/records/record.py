@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pare_bench.config.run_config import RunConfig, Tier, identity_digest
 from pare_bench.config.settings import Setting, setting
 from pare_bench.digests.closure import combined
-from pare_bench.records.migrations import UnknownSchemaError, migrated
+from pare_bench.records.migrations import UnknownSchemaError, migrated, schema_number
 
 #: Schema of the records that are written.
 SCHEMA = "pare-bench/record/3"
@@ -97,6 +97,9 @@ class EnvironmentRecord(_Part):
     device: str = Field(description="name of the GPU or processor")
     threads: int = Field(description="threads of a process")
     processes: int = Field(1, description="processes that did the run together")
+    numerics: dict[str, str] = Field(
+        default_factory=dict, description="settings and variables that numbers depend on by rounding; empty before version 3"
+    )
     libraries: dict[str, str] = Field(description="full versions of the libraries, whether they count or not")
 
 
@@ -228,7 +231,10 @@ class RunRecord(_Part):
                 return cls.model_validate_json(bare)
             if bare is not None:
                 return cls.model_validate(migrated(json.loads(bare, parse_constant=_refuse)))
-            return cls.model_validate(migrated(_unsealed(json.loads(text, parse_constant=_refuse))))
+            document = json.loads(text, parse_constant=_refuse)
+            # What a newer version has written is sound as far as this one can tell.
+            schema_number(document)
+            return cls.model_validate(migrated(_unsealed(document)))
         except ValidationError as error:
             problem = error.errors()[0]
             raise RecordFault(".".join(str(part) for part in problem["loc"]), problem["msg"]) from error

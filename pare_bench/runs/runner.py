@@ -34,6 +34,7 @@ from pare_bench.training.distributed import timeout
 from pare_bench.training.launched import is_main_process, launched_processes
 from pare_bench.training.loop import History
 from pare_bench.training.memory import MemoryLimit, PeakMemory
+from pare_bench.training.numerics import numerics, pinned
 from pare_bench.training.progress import Reporter
 
 _LIBRARIES = ("torch", "timm", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "POT")
@@ -54,6 +55,19 @@ def run(
     are kept, ``cause`` why the run was not served. With several processes an unexpected failure in one
     of them is raised, so that the launcher ends all.
     """
+    with pinned():
+        return _run(registry, prepared, reporter, command, checkpoint, predictions, cause)
+
+
+def _run(
+    registry: Registry,
+    prepared: Prepared,
+    reporter: Reporter,
+    command: str,
+    checkpoint: CheckpointFolder | None,
+    predictions: PredictionsFolder | None,
+    cause: str | None,
+) -> RunRecord:
     config = prepared.config
     if is_main_process():
         registry.plugins.notify("pare_bench_run_started", config=config, run_id=prepared.run_id)
@@ -235,5 +249,6 @@ def _environment(config: RunConfig) -> EnvironmentRecord:
         device=device,
         threads=torch.get_num_threads(),
         processes=launched_processes(),
+        numerics=numerics(),
         libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer.main
 
 from pare_bench import statistics
-from pare_bench.cli.app import app
+from pare_bench.cli.app import build_app
 from pare_bench.comparison.gate import parse_condition
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -16,7 +16,7 @@ COMPARING, CLI = (DOCS / "comparing.md").read_text("utf-8"), (DOCS / "cli.md").r
 
 
 def options(*words):
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(build_app(()))
     for word in words:
         command = command.commands[word]
     return {name for parameter in command.params for name in parameter.opts if name.startswith("--") and name != "--help"}

@@ -271,7 +271,7 @@ def test_markdown_and_table_show_the_same_cells():
 
     curricula = {"mixer": Slot(name="patch_replace", params={"curriculum": "reversed"})}
     records = [make_record(value=0.25), make_record(value=0.5, config=curricula, command="pare-bench run -o mixer.curriculum=reversed")]
-    label = "pare[mixer=patch_replace]"
+    label = "pare[mixer.curriculum=reversed]"
     result = compare(records, ["pare", label], "nas360")
     screen = io.StringIO()
     Console(file=screen, width=200).print(as_table(result))

@@ -81,10 +81,17 @@ def test_damaged_data_are_set_aside_and_made_again(tmp_path, one_process):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
-    assert generated_data(Toy(), 0, SIZE, tmp_path).sha256 == made.sha256
+    again = generated_data(Toy(), 0, SIZE, tmp_path)
+    assert again.sha256 == made.sha256 == digest(again.splits)
     assert list(tmp_path.glob("generated/toy/*.damaged"))
     path.write_bytes(bytes(content[:50]))
-    assert generated_data(Toy(), 0, SIZE, tmp_path).sha256 == made.sha256
+    again = generated_data(Toy(), 0, SIZE, tmp_path)
+    assert again.sha256 == made.sha256 == digest(again.splits)
+    # A manifest that promises something else than can be made is an error, not other data under the digest of these.
+    manifest = path.with_name("manifest.json")
+    manifest.write_text(manifest.read_text().replace(made.sha256, "0" * 64))
+    with pytest.raises(IntegrityError, match="made again with other bytes"):
+        generated_data(Toy(), 0, SIZE, tmp_path).splits  # noqa: B018 - reading is the point
 
 
 def test_an_interrupted_generation_leaves_nothing_behind(tmp_path, one_process, monkeypatch):

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from pare_bench.config.resolution import Request, resolve
 from pare_bench.contracts.method import TrainData
 from pare_bench.registry.names import Registry
-from pare_bench.runs.runner import prepare
+from pare_bench.runs.preparation import prepare
 from pare_bench.training.context import RunContext, predict
 from pare_bench.training.progress import Silent
 from pare_bench_baselines.fine_tuning import TargetObjective

@@ -94,7 +94,7 @@ def test_what_rescore_cannot_do_is_said_and_the_rest_is_done(three_runs, pare_be
 
 def other_data(monkeypatch, module):
     """Let a module find other data than those that the runs were made on."""
-    monkeypatch.setattr(f"pare_bench.runs.{module}.target_data", lambda task, config: replace(target_data(task, config), sha256="0" * 64))
+    monkeypatch.setattr(f"pare_bench.runs.{module}.target_data", lambda *given: replace(target_data(*given), sha256="0" * 64))
 
 
 def test_other_data_are_refused(three_runs, pare_bench, tmp_path, monkeypatch):
@@ -146,12 +146,13 @@ def test_noise_is_measured_by_the_seeds_or_stated(three_runs, pare_bench, tmp_pa
 
 
 def test_what_changed_is_named_and_other_data_are_not_trained_on(three_runs, pare_bench, tmp_path, monkeypatch):
-    change(three_runs[0], identity__code={**read(three_runs[0]).identity.code, "pare_bench.metrics": "0" * 16})
+    other_code = {**read(three_runs[0]).identity.code, "pare_bench.metrics": "0" * 16}
+    change(three_runs[0], identity__code=other_code, code_sha256="0" * 64)
     code, out, _ = pare_bench("reproduce", three_runs[0])
     assert code == 0
     assert "identical" in out
     assert "changed since: code pare_bench.metrics: 0000000000000000 -> " in out
-    other_data(monkeypatch, "runner")
+    other_data(monkeypatch, "preparation")
     monkeypatch.setattr("pare_bench.runs.reproduction.run", None)
     code, out, _ = pare_bench("reproduce", three_runs[0])
     assert code == 6

@@ -222,7 +222,7 @@ def test_an_interrupt_behind_another_error_is_an_interrupt(pare_bench, tmp_path,
         except (KeyboardInterrupt, OSError):
             raise UnboundLocalError("parent_r")  # noqa: B904 - as joblib does
 
-    monkeypatch.setattr("pare_bench.runs.runner.target_data", interrupted)
+    monkeypatch.setattr("pare_bench.runs.preparation.target_data", interrupted)
     call = ("run", "--method", "constant", "--task", "ecg", "--preset", "smoke", "--out", str(tmp_path))
     if hidden:
         code, _, err = pare_bench(*call)

@@ -51,8 +51,11 @@ def test_golden_records_of_every_version_are_read(path):
     assert again["schema"] == f"pare-bench/record/{NEWEST}"
     # Facts stay as they are; only what the older version did not know is added.
     for name, value in document.items():
-        if name not in ("schema", "content_sha256", "config", "training", "environment"):
+        if name not in ("schema", "content_sha256", "config", "training", "environment", "identity"):
             assert again[name] == value, name
+    assert (again["identity"] or {}).items() >= (document.get("identity") or {}).items()
+    # The run id keeps its meaning: that of its own version.
+    assert record.identity is None or record.identity.run_id == document["run_id"]
     assert again["config"]["recipe"].items() >= document["config"]["recipe"].items()
     assert RunRecord.from_json(record.to_json()) == record
 
