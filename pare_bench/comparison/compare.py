@@ -107,6 +107,7 @@ def compare(
         task_row(task, {method: found[method].get(task, {}).get(chosen, {}) for method in methods}, failed_last=missing == "worst-rank")
         for task, chosen in data.items()
     )
+    used = [run for method in methods for task, chosen in data.items() for run in found[method].get(task, {}).get(chosen, {}).values()]
     ranks = mean_ranks(rows, methods)
     pairs = contrasts(rows, list(combinations(methods, 2)), rope=rope, posterior=stats == "all")
     dropped = tuple(task for task in covered if task not in data)
@@ -118,7 +119,7 @@ def compare(
         pairs=pairs,
         mean_ranks=ranks,
         sentence=design.power_sentence(rows, len(methods), reference),
-        notes=design.notes(division, rows, suite_tasks, dropped, rope),
+        notes=(*design.notes(division, rows, suite_tasks, dropped, rope), *design.mixed_versions(used)),
         optimism=_gaps(of_suite, division, methods, data),
         missing=missing,
         dropped=dropped,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pare_bench import statistics
 from pare_bench.comparison.contrasts import ALPHA
 from pare_bench.comparison.table_parts import many, many_between
 from pare_bench.comparison.task_rows import TaskRow
+from pare_bench.records.record import RunRecord
 from pare_bench.records.variants import Division
 
 
@@ -53,6 +54,16 @@ def notes(division: Division, rows: Sequence[TaskRow], suite_tasks: Sequence[str
     for row in rows:
         found += _row_notes(row)
     return tuple(found)
+
+
+def mixed_versions(records: Iterable[RunRecord]) -> tuple[str, ...]:
+    """Return one note where runs that are compared were made with different versions of a library, none where they were not."""
+    versions: dict[str, set[str]] = {}
+    for record in records:
+        for library, version in (record.identity.libraries if record.identity is not None else {}).items():
+            versions.setdefault(library, set()).add(version)
+    mixed = [f"{library} {', '.join(sorted(found))}" for library, found in sorted(versions.items()) if len(found) > 1]
+    return (f"the runs were made with different versions of libraries ({'; '.join(mixed)}), which may move scores a little",) if mixed else ()
 
 
 def _row_notes(row: TaskRow) -> list[str]:

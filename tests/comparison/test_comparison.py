@@ -169,6 +169,34 @@ def test_the_command_repeats_the_options_that_made_the_data():
     assert "mixer" not in caught.value.hint
 
 
+def test_a_method_without_a_plain_run_is_not_compared_as_if_it_had_one():
+    option = "pare-bench run --method pare -o backbone.pretrained=false -o size.train=32"
+    sizes = {"size": {"train": 32, "val": 4, "test": 4}}
+    records = [make_record("pare", command=option, config=sizes), make_record("orca", command=option.replace("pare ", "orca "), config=sizes)]
+    with pytest.raises(DataMissingError, match=r"'pare' has no plain run in preset cpu; there are: 'pare\[backbone.pretrained=false\]'") as caught:
+        compare(records, BOTH, "nas360")
+    # The command that is proposed runs on the same data.
+    assert caught.value.hint.endswith("--seeds 0 -o size.train=32")
+    labels = ["pare[backbone.pretrained=false]", "orca[backbone.pretrained=false]"]
+    assert [row.task for row in compare(records, labels, "nas360").tasks] == ["ecg"]
+    # And that for a variant keeps its options.
+    with pytest.raises(DataMissingError) as caught:
+        compare(records, labels, "nas360", tasks=["ecg", "satellite"])
+    assert "--task satellite --seeds 0 -o backbone.pretrained=false" in caught.value.hint
+
+
+def test_mixed_versions_of_libraries_are_noted_once():
+    def of(method, task, version):
+        record = make_record(method, task)
+        return record.model_copy(update={"identity": record.identity.model_copy(update={"libraries": {"torch": version, "numpy": "2"}})})
+
+    alike = [of(method, task, "2.6") for method in BOTH for task in ("ecg", "satellite")]
+    assert not [note for note in compare(alike, BOTH, "nas360").notes if "versions" in note]
+    mixed = [of("pare", "ecg", "2.6"), of("pare", "satellite", "2.14"), of("orca", "ecg", "2.6"), of("orca", "satellite", "2.14")]
+    (note,) = [note for note in compare(mixed, BOTH, "nas360").notes if "versions" in note]
+    assert note.startswith("the runs were made with different versions of libraries (torch 2.14, 2.6)")
+
+
 def test_different_presets_are_refused_by_name():
     records = [make_record("pare", preset="cpu"), make_record("orca", preset="smoke")]
     with pytest.raises(UsageError, match=r"'pare' was run with preset cpu.*'orca' was run with preset smoke") as caught:

@@ -55,3 +55,29 @@ def test_the_paper_track_says_that_it_is_optimistic():
     pool = [*make_grid(PAPER, track="paper"), *make_grid({"orca": {"ecg": [0.6, 0.6, 0.6]}}, track="paper")]
     comparison = compare(pool, ["pare", "orca"], "nas360", track="paper")
     assert any("validation data are the test data" in note for note in comparison.notes)
+
+
+def test_runs_on_another_training_size_are_no_counterpart():
+    """Seen: clean runs on 600 examples beside paper runs on 600 and on 200 gave +0.1358 where +0.0048 is right."""
+    small = {"size": {"train": 200, "val": 4, "test": 4}}
+    option = "pare-bench run --method pare -o size.train=200"
+    pool = [
+        *(make_record("pare", "ecg", 0.5, seed=seed) for seed in range(3)),
+        *(make_record("pare", "ecg", 0.4952, seed=seed, track="paper") for seed in range(3)),
+        *(make_record("pare", "ecg", 0.9, seed=seed, config=small, command=option, data="small", finished="2026-02-01") for seed in range(3)),
+        *(
+            make_record("pare", "ecg", 0.36, seed=seed, track="paper", config=small, command=option, data="small", finished="2026-02-01")
+            for seed in range(2)
+        ),
+        *make_grid({"orca": {"ecg": [0.6, 0.6, 0.6]}}),
+    ]
+    (gap,) = optimism_gaps(pool, ["pare"], ["ecg"])
+    assert (gap.gap, gap.seeds) == (pytest.approx(0.0048), 3)
+    (gap,) = compare(pool, ["pare", "orca"], "nas360").optimism
+    assert gap.gap == pytest.approx(0.0048)
+    # With small runs alone in one track there is no gap to show, whatever the store has of the other.
+    assert optimism_gaps([record for record in pool if record.track == "clean" or record.config.size], ["pare"], ["ecg"])[0].gap == pytest.approx(
+        0.54
+    )
+    assert optimism_gaps([record for record in pool if record.track == "paper" or not record.config.size], ["pare"], ["ecg"])[0].seeds == 3
+    assert compare([record for record in pool if record.track == "clean" or record.config.size], ["pare", "orca"], "nas360").optimism == ()

@@ -92,6 +92,21 @@ def test_variants_are_not_pooled_and_carry_their_settings():
     assert methods["pare[mixer.curriculum=reversed]"]["tasks"]["ecg"]["n"] == 3
 
 
+def test_a_plain_name_means_the_plain_run_whatever_else_is_in_the_store():
+    """Seen: a run with ``-o backbone.pretrained=false`` stood as the plain method where no plain run existed."""
+    random = make_record("full_finetune", command="pare-bench run --method full_finetune -o backbone.pretrained=false")
+    assert set(only(build([random]))["methods"]) == {"full_finetune[backbone.pretrained=false]"}
+    plain = make_record("full_finetune", code="plain", value=0.1)
+    assert set(only(build([random, plain]))["methods"]) == {"full_finetune", "full_finetune[backbone.pretrained=false]"}
+
+
+def test_what_a_record_says_of_itself_wins_over_its_command():
+    """An option that sets what the preset gives anyway is no difference; records before version 3 have the command alone."""
+    idle = make_record(command="pare-bench run --method pare -o budget.epochs=10").model_copy(update={"variant": ()})
+    other = make_record(seed=1, command="some script").model_copy(update={"variant": ("mixer.curriculum=reversed", "size.train=200")})
+    assert set(only(build([idle, other]))["methods"]) == {"pare", "pare[mixer.curriculum=reversed]"}
+
+
 def test_without_telling_commands_the_setting_of_most_records_is_the_base():
     records = [make_record(seed=seed, config=REVERSED) for seed in range(2)] + [make_record(value=0.1, config=LINEAR)]
     assert set(only(build(records))["methods"]) == {"pare", "pare[mixer.curriculum=linear]"}
