@@ -257,3 +257,30 @@ def test_precision_of_multiplications_is_the_configured_one_whatever_was_set_bef
     finally:
         torch.set_float32_matmul_precision("highest")
     assert record["environment"]["numerics"]["float32_matmul_precision"] == "highest"
+
+
+def test_a_module_that_moves_is_the_same_run(site, pare_bench, run, tmp_path):
+    """The other half: tidying up trains nothing again. The module goes into a folder, is renamed, and imports in another order."""
+    (site / "adapter" / "plugin.py").write_text(METHOD_PLUGIN)
+    (site / "adapter" / "parts.py").write_text(LIBRARY)
+    source = (
+        "from pare_bench.contracts.method import Method\nfrom .parts import predictor\n\n\n"
+        "class Adapted(Method):\n    def fit(self, data, context):\n        return predictor(data)\n"
+    )
+    (site / "adapter" / "method.py").write_text(source)
+    _, first = run("adapted", "nas360", "satellite")
+    (site / "adapter" / "methods").mkdir()
+    (site / "adapter" / "methods" / "__init__.py").write_text("")
+    moved = source.replace("from .parts import predictor\n", "").replace("\n\n\n", "\nfrom ..pieces import predictor\n\n\n", 1)
+    (site / "adapter" / "methods" / "constant.py").write_text('"""Moved."""\n' + moved)
+    (site / "adapter" / "method.py").unlink()
+    (site / "adapter" / "parts.py").rename(site / "adapter" / "pieces.py")
+    edit(site / "adapter" / "plugin.py", "adapter.method:Adapted", "adapter.methods.constant:Adapted")
+    served, again = run("adapted", "nas360", "satellite")
+    assert (served, again["run_id"]) == (True, first["run_id"])
+    explained = json.loads(pare_bench("explain", first["run_id"], "--out", str(tmp_path / "out"), "--format", "json")[1])
+    assert explained["changed"] == []
+    edit(site / "adapter" / "pieces.py", "data.train)", "data.val)")
+    served, again = run("adapted", "nas360", "satellite")
+    assert not served
+    assert "adapter.pieces: absent -> " in again["cause"]

@@ -5,76 +5,20 @@ from __future__ import annotations
 from pare_bench.registry.specs import SuiteSpec, TaskSpec
 
 _HERE = "pare_bench.builtin.suites.nas360"
-TASKS = (
-    TaskSpec(
-        name="cifar100", summary="images of 100 classes", target=f"{_HERE}.cifar100:Cifar100", modality="image", tiers=("generated", "official")
-    ),
-    TaskSpec(
-        name="spherical",
-        summary="the same kind of images projected on a sphere, 100 classes",
-        target=f"{_HERE}.spherical:Spherical",
-        modality="image",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="ninapro",
-        summary="surface EMG of the forearm, 18 gestures",
-        target=f"{_HERE}.ninapro:Ninapro",
-        modality="image",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="fsd50k",
-        summary="sound events in mel spectrograms, 200 labels",
-        target=f"{_HERE}.fsd50k:Fsd50k",
-        modality="image",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="darcy_flow",
-        summary="pressure field of flow through a porous medium",
-        target=f"{_HERE}.darcy_flow:DarcyFlow",
-        dense=True,
-        modality="image",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="psicov",
-        summary="distances between the residues of a protein",
-        target=f"{_HERE}.psicov:Psicov",
-        dense=True,
-        modality="image",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="cosmic",
-        summary="cosmic-ray hits in telescope images",
-        target=f"{_HERE}.cosmic:Cosmic",
-        dense=True,
-        modality="image",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="ecg",
-        summary="single-lead ECG windows, 4 rhythm classes",
-        target=f"{_HERE}.ecg:Ecg",
-        modality="sequence",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="satellite",
-        summary="vegetation-index series, 24 land-cover classes",
-        target=f"{_HERE}.satellite:Satellite",
-        modality="sequence",
-        tiers=("generated", "official"),
-    ),
-    TaskSpec(
-        name="deepsea",
-        summary="DNA sequence, 36 chromatin features",
-        target=f"{_HERE}.deepsea:Deepsea",
-        modality="sequence",
-        tiers=("generated", "official"),
-    ),
+TASKS = tuple(
+    TaskSpec(name=name, summary=summary, target=f"{_HERE}.{name}:{owner}", modality=modality, dense=dense, tiers=("generated", "official"))
+    for name, summary, owner, modality, dense in (
+        ("cifar100", "images of 100 classes", "Cifar100", "image", False),
+        ("spherical", "the same kind of images projected on a sphere, 100 classes", "Spherical", "image", False),
+        ("ninapro", "surface EMG of the forearm, 18 gestures", "Ninapro", "image", False),
+        ("fsd50k", "sound events in mel spectrograms, 200 labels", "Fsd50k", "image", False),
+        ("darcy_flow", "pressure field of flow through a porous medium", "DarcyFlow", "image", True),
+        ("psicov", "distances between the residues of a protein", "Psicov", "image", True),
+        ("cosmic", "cosmic-ray hits in telescope images", "Cosmic", "image", True),
+        ("ecg", "single-lead ECG windows, 4 rhythm classes", "Ecg", "sequence", False),
+        ("satellite", "vegetation-index series, 24 land-cover classes", "Satellite", "sequence", False),
+        ("deepsea", "DNA sequence, 36 chromatin features", "Deepsea", "sequence", False),
+    )
 )
 SUITES = (
     SuiteSpec(
