@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -405,7 +406,9 @@ def _reason(error: Exception) -> str:
     inner: Any = error
     for argument in _chain(error):
         inner = argument
-    return " ".join(str(getattr(inner, "strerror", None) or inner).split())[:120]
+    # Older versions of urllib3 put the address of an object in front of what happened.
+    text = re.sub(r"<[^<>]* object at [^<>]*>:? *", "", str(getattr(inner, "strerror", None) or inner))
+    return " ".join(text.split())[:120]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

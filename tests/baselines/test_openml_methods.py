@@ -183,7 +183,8 @@ def test_the_simulated_table_has_the_size_and_shape_that_is_asked_for():
 
 def test_the_simulated_class_can_be_learned_and_not_without_its_features():
     task = load("task", "causal_table")
-    splits = task.generated(0, TaskSize(600, 100, 300))
+    # With 600 examples it comes to 0.350 and 0.356 in neighbouring versions of scikit-learn.
+    splits = task.generated(0, TaskSize(1500, 100, 300))
     data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), task.metrics, splits.train, splits.val)
     forest = load("method", "random_forest").model(Rows.of(data), {}, 0, 1)
     assert scored(data, forest.predict(splits.test.inputs), splits.test) < 0.35

@@ -284,3 +284,26 @@ def test_a_module_that_moves_is_the_same_run(site, pare_bench, run, tmp_path):
     served, again = run("adapted", "nas360", "satellite")
     assert not served
     assert "adapter.pieces: absent -> " in again["cause"]
+
+
+@pytest.mark.parametrize("pretrained", ["true", "false"])
+def test_the_configuration_of_a_local_model_folder(tmp_path, run, site, pretrained):
+    """The same weights with another activation, or random weights of another depth, are another network."""
+    import torch
+    from transformers import SwinConfig, SwinModel
+
+    torch.manual_seed(0)
+    folder = tmp_path / "swin"
+    SwinModel(SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)).save_pretrained(folder)
+    options = ("-o", "backbone=hf_swin", "-o", f"backbone.model={folder}", "-o", f"backbone.pretrained={pretrained}")
+    (site / "adapter" / "plugin.py").write_text("")
+    _, first = run("linear_probe", "nas360", "cifar100", *options)
+    assert run("linear_probe", "nas360", "cifar100", *options)[0]
+    config = folder / "config.json"
+    change = {"hidden_act": "relu"} if pretrained == "true" else {"depths": [2, 1]}
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    served, again = run("linear_probe", "nas360", "cifar100", *options)
+    assert not served
+    assert "architecture: " in again["cause"]
+    assert again["predictions_sha256"] != first["predictions_sha256"]
+    assert (again["weights_sha256"] is None) == (pretrained == "false")
