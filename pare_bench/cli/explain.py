@@ -56,9 +56,10 @@ def _rows(explanation: Explanation) -> list[tuple[str, str, str]]:
     def state(part: str) -> str:
         if changed is None:
             return "unknown"
-        names = [f"{each.name} ({each.stored} -> {each.now})" for each in changed if each.part == part]
+        names = [f"{each.name} ({each.stored} -> {each.now})".strip() for each in changed if each.part == part]
         return "changed: " + ", ".join(names) if names else "same"
 
+    architecture = identity.architecture if identity else None
     libraries = ", ".join(f"{name} {version}" for name, version in identity.libraries.items()) if identity else "not kept"
     later = "compared when it runs"
     return [
@@ -67,6 +68,7 @@ def _rows(explanation: Explanation) -> list[tuple[str, str, str]]:
         ("data", f"{record.task.data_sha256[:12]}: {record.task.name} version {record.task.version}, {record.task.tier}; {split}", later),
         ("source", f"{record.source.data_sha256[:12]}: {record.source.name}" if record.source else "none", later if record.source else "none"),
         ("weights", record.weights_sha256[:12] if record.weights_sha256 else "none", later if record.weights_sha256 else "none"),
+        ("architecture", architecture[:12] if architecture else "none", later if architecture else "none"),
         ("libraries", libraries, state("libraries")),
     ]
 
