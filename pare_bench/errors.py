@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     ENVIRONMENT = 5
     GATE_NOT_MET = 6
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class PareBenchError(Exception):
@@ -64,10 +65,19 @@ class EnvironmentFault(PareBenchError):  # noqa: N818 - EnvironmentError is a bu
     exit_code = ExitCode.ENVIRONMENT
 
 
+class TerminatedError(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM, a cluster's first word): as Ctrl-C, with another exit code."""
+
+
 class TrainingDivergedError(PareBenchError):
     """Loss or predictions became NaN or infinite; the runner turns it into a failed record."""
 
     exit_code = ExitCode.SOME_RUNS_FAILED
+
+
+def plain_text(text: str) -> str:
+    """Return ``text`` with what no UTF-8 can hold (bytes of a name in another encoding) written out as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from collections.abc import Sequence
@@ -20,36 +21,52 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pare_bench.cli import output
     from pare_bench.cli.app import build_app
 
+    output.prepare()
     # One line for a warning, too: where in the code it arose is of no use to who reads it.
     warnings.showwarning = lambda message, *_, **__: output.note(f"warning: {message}")
     try:
         with interrupts_shown():
             arguments = list(sys.argv[1:] if argv is None else argv)
             result = build_app(arguments)(args=arguments, prog_name="pare-bench", standalone_mode=False)
-    except PareBenchError as error:
-        # A wrong call is wrong in every process; one of them saying so is enough.
-        if is_main_process() or not isinstance(error, UsageError):
-            output.error(str(error), error.hint)
-        return int(error.exit_code)
-    except typer.TyperException as error:
-        formatted = error.format_message() if hasattr(error, "format_message") else str(error)
-        message = " ".join(formatted.split())
-        output.error(message[:1].lower() + message[1:], _help_hint(getattr(error, "ctx", None)))
-        return int(ExitCode.USAGE)
-    except typer.Abort:
-        return int(ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        output.note("interrupted")
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has what it wanted (``| head``); without this Python complains again when it flushes at exit.
-        sys.stderr.close()
-        return int(ExitCode.OK)
+    except (PareBenchError, typer.TyperException, typer.Abort, KeyboardInterrupt, OSError) as error:
+        return int(_told(error))
     if launched_processes() > 1:
         from pare_bench.training.distributed import finish
 
         finish()
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _told(error: BaseException) -> ExitCode:
+    """Say what went wrong, and return the exit code for it; what is a bug is raised again."""
+    import typer
+
+    from pare_bench.cli import output
+
+    match error:
+        case PareBenchError():
+            # A wrong call is wrong in every process; one of them saying so is enough.
+            if is_main_process() or not isinstance(error, UsageError):
+                output.error(str(error), error.hint)
+            return error.exit_code
+        case typer.TyperException():
+            formatted = error.format_message() if hasattr(error, "format_message") else str(error)
+            message = " ".join(formatted.split())
+            output.error(message[:1].lower() + message[1:], _help_hint(getattr(error, "ctx", None)))
+            return ExitCode.USAGE
+        case typer.Abort() | KeyboardInterrupt():
+            output.note("interrupted")
+            return ExitCode.INTERRUPTED
+        case BrokenPipeError():
+            # The reader has what it wanted (``| head``); without this Python complains again when it flushes at exit.
+            sys.stderr.close()
+            return ExitCode.OK
+        case OSError(errno=errno.ENOSPC | errno.EBADF | errno.EIO):
+            # Typer writes its help itself.
+            output.give_up_stdout()
+            output.error(f"stdout cannot be written: {error.strerror}", None)
+            return ExitCode.ENVIRONMENT
+    raise error
 
 
 def _help_hint(context: object) -> str:

@@ -5,13 +5,20 @@ Of several processes that do one run together only the main one prints; errors a
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pare_bench.errors import EnvironmentFault
 from pare_bench.training.launched import is_main_process
+
+#: Width of a terminal that does not say how wide it is.
+_COLUMNS = 80
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -32,13 +39,60 @@ def stderr_is_terminal() -> bool:
     return _is_terminal(sys.stderr)
 
 
+class _Nowhere(io.TextIOWrapper):
+    """Takes the place of a stdout that is closed: other libraries flush it, and a file that is opened later must not get its number."""
+
+    def __init__(self) -> None:
+        super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: SIM115, PTH123 - for the rest of the process
+
+
+def prepare() -> None:
+    """Let no character fail that the encoding of a stream lacks, it is written out as an escape; and let there be a stdout and a stderr."""
+    sys.stdout = sys.stdout or _Nowhere()
+    sys.stderr = sys.stderr or _Nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stdout() -> TextIO:
+    if isinstance(sys.stdout, _Nowhere):
+        raise EnvironmentFault("stdout is closed", hint="what was computed is kept; run it again with stdout open to see it")
+    return sys.stdout
+
+
+def give_up_stdout() -> None:
+    """Send the rest nowhere: what is left in the buffer would be tried again, and complained about, when Python ends."""
+    sys.stdout = _Nowhere()
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Turn a stdout that takes nothing more into one clear line; a reader that has left is for :func:`pare_bench.cli.main`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        give_up_stdout()
+        raise EnvironmentFault(f"stdout cannot be written: {reason}", hint="what was computed is kept; write it elsewhere") from error
+
+
 def console(stream: TextIO) -> Console:
     """Return a rich console that honours NO_COLOR and writes no escapes into files, not even where CI variables would force them."""
     from rich.console import Console
 
     terminal = _is_terminal(stream)
+    # A terminal that says it has no columns would be sent nothing at all.
+    width = None if shutil.get_terminal_size().columns > 0 and os.environ.get("COLUMNS", "1") != "0" else _COLUMNS
     return Console(
-        file=stream, force_terminal=terminal, no_color=True if os.environ.get("NO_COLOR") else None, highlight=False, soft_wrap=not terminal
+        width=width,
+        file=stream,
+        force_terminal=terminal,
+        no_color=True if os.environ.get("NO_COLOR") else None,
+        highlight=False,
+        soft_wrap=not terminal,
     )
 
 
@@ -46,8 +100,10 @@ def write(text: str) -> None:
     """Write plain data to stdout, ending with a newline."""
     if not is_main_process():
         return
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+    stream = _stdout()
+    with _written():
+        stream.write(text if text.endswith("\n") else text + "\n")
+        stream.flush()
 
 
 def write_json(document: Any) -> None:
@@ -58,7 +114,9 @@ def write_json(document: Any) -> None:
 def render(renderable: RenderableType) -> None:
     """Draw a rich table or text on stdout."""
     if is_main_process():
-        console(sys.stdout).print(renderable)
+        stream = _stdout()
+        with _written():
+            console(stream).print(renderable)
 
 
 def note(text: str) -> None:
@@ -75,8 +133,10 @@ def error(message: str, hint: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    # Who has closed it, or has no room for it, does not want to know.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

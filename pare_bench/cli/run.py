@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -13,12 +16,16 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from pare_bench.cli import output
-from pare_bench.errors import ExitCode, UsageError
+from pare_bench.errors import ExitCode, TerminatedError, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
     from pare_bench.registry.names import Registry
     from pare_bench.runs.campaign import Result
+
+
+#: Seeds of one command; more are a slip of the finger.
+_SEEDS = 100_000
 
 
 class RunFormat(StrEnum):
@@ -110,7 +117,7 @@ def run_command(
     from pare_bench.runs.campaign import Manner, run_all
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
-    with progress_display(len(configs)) as display:
+    with ended_by_signal() as ended, progress_display(len(configs)) as display:
         summary = LeaderboardFile(store, display.note)
         manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES)
         results = run_all(registry, configs, store, display, summary, command=command, executor=executor, manner=manner)
@@ -118,8 +125,33 @@ def run_command(
         output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, format)
     if display.interrupted:
-        return ExitCode.INTERRUPTED
+        return ExitCode.TERMINATED if ended.by_signal else ExitCode.INTERRUPTED
     return ExitCode.SOME_RUNS_FAILED if any(result.record.status == "failed" for result in results) else ExitCode.OK
+
+
+@dataclass
+class _Ended:
+    by_signal: bool = False
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[_Ended]:
+    """Inside, SIGTERM ends runs as Ctrl-C does: a checkpoint is written, what is finished is kept."""
+    ended = _Ended()
+
+    def end(*_: object) -> None:
+        ended.by_signal = True
+        raise TerminatedError
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not in the main thread
+        yield ended
+        return
+    try:
+        yield ended
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -133,6 +165,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise UsageError(f"--seeds '{text}' is not a list of seeds", hint="write --seeds 0, --seeds 0-4 or --seeds 0,2,5")
+        if len(seeds) + int(last or first) - int(first) >= _SEEDS:
+            raise UsageError(f"--seeds '{text}' are more than {_SEEDS:,} seeds", hint="--seeds 0-4")
         seeds += range(int(first), int(last or first) + 1)
     return tuple(dict.fromkeys(seeds))
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import TaskSize, Track
-from pare_bench.errors import UsageError, nearest
+from pare_bench.errors import UsageError, nearest, plain_text
 
 Tier = Literal["generated", "bundled", "official"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -155,6 +155,8 @@ def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
         path, separator, text = pair.partition("=")
         if not separator or not path:
             raise UsageError(f"option -o takes path=value, got '{pair}'", hint="for example -o recipe.learning_rate=0.0005")
+        if plain_text(pair) != pair:
+            raise UsageError(f"option -o has text that is not UTF-8: {plain_text(pair)!r}", hint="give the file or folder a name in UTF-8")
         try:
             value = json.loads(text)
         except json.JSONDecodeError:

@@ -6,13 +6,17 @@ import hashlib
 import json
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
 ROOT_VARIABLE = "PARE_BENCH_CACHE"
 _BLOCK = 1 << 20
+#: Times that a folder is made again because another process has removed it meanwhile.
+_ATTEMPTS = 100
 #: Bytes below which reading a file is as quick as looking its digest up; some data sets have a hundred thousand such files.
 SMALL = 1 << 20
 
@@ -54,20 +58,42 @@ def sha256_of(path: Path) -> str:
     return file_digests(path)["sha256"]
 
 
+@contextmanager
+def beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a temporary file in the folder of ``path``, which is made where it is missing, even if another process removes it at the same moment.
+
+    Yields the open file and its path; the file is gone afterwards unless it was renamed.
+    """
+    for attempt in range(_ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+            break
+        except FileNotFoundError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file, Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it, or another process was quicker."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
     """Write ``text`` so that readers see the old content or the new one; ``durable`` also after a power cut, which costs milliseconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with beside(path) as (stream, temporary):
+        stream.write(text.encode("utf-8"))
+        stream.flush()
+        if durable:
+            os.fsync(stream.fileno())
+        stream.close()
+        temporary.replace(path)
 
 
 def stamp_of(path: Path) -> list[int]:

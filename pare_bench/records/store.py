@@ -10,6 +10,7 @@ from glob import escape
 from pathlib import Path
 
 from pare_bench.config.run_config import RunConfig
+from pare_bench.digests.files import beside
 from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
 from pare_bench.records.migrations import NewerSchemaError
 from pare_bench.records.record import RecordFault, RunRecord
@@ -25,19 +26,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         EnvironmentFault: the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+        with beside(path) as (file, temporary):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            temporary.chmod(0o644)
+            temporary.replace(path)
             _flush_folder(path.parent)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
 
@@ -161,9 +157,19 @@ class Store:
         )
 
     def save(self, record: RunRecord) -> Path:
-        """Write a record and return its path."""
+        """Write a record and return its path.
+
+        Raises:
+            IntegrityError: it could not be read again.
+            EnvironmentFault: the folder cannot be written.
+        """
         path = self.path(record.suite, record.task.name, record.method.name, record.run_id)
-        write_atomically(path, record.to_json().encode())
+        text = record.to_json()
+        try:
+            RunRecord.from_json(text)
+        except RecordFault as error:
+            raise IntegrityError(f"run '{record.run_id}' leaves a record that cannot be read: {error}", hint=None) from error
+        write_atomically(path, text.encode())
         return path
 
     def records(self) -> Iterator[RunRecord]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from pare_bench.config.run_config import RunConfig
+from pare_bench.digests.files import remove_if_empty
 from pare_bench.records.store import write_atomically
 
 
@@ -73,8 +74,7 @@ class RunningRuns:
     def end(self, run_id: str) -> None:
         """Say that a run has its record."""
         self._path(run_id).unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        remove_if_empty(self.folder)
 
     def all(self) -> list[RunningRun]:
         """Return the runs that have begun, by id; a file that cannot be read is left out, for it says nothing about any result."""

@@ -21,7 +21,7 @@ from pare_bench.config.run_config import SLOTS, RunConfig, Tier
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import SPLIT_NAMES, Task, weighted
 from pare_bench.datasets.cache import Data
-from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError
+from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError, plain_text
 from pare_bench.provenance.revision import revision
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
 from pare_bench.records.record import ComponentRecord, CurveRecord, EnvironmentRecord, RunRecord, TaskRecord, TrainingRecord
@@ -78,16 +78,16 @@ def _run(
             outcome = _fit_and_score(registry, prepared, reporter, measured, checkpoint, predictions)
         outcome["peak_memory_mb"] = memory.megabytes
     except TrainingDivergedError as error:
-        outcome = {"status": "failed", "reason": str(error)}
+        outcome = {"status": "failed", "reason": plain_text(str(error))}
     except (torch.OutOfMemoryError, MemoryError) as error:
-        outcome = {"status": "failed", "reason": f"out of memory: {error}"}
+        outcome = {"status": "failed", "reason": plain_text(f"out of memory: {error}")}
     except PareBenchError:
         raise
     except Exception as error:
         # Whatever a method does wrong must end in a record, not take the other runs along; one process of several cannot go on alone.
         if launched_processes() > 1:
             raise
-        outcome = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        outcome = {"status": "failed", "reason": plain_text(f"{type(error).__name__}: {error}")}
         measured.traceback = error
     record = _record(registry, prepared, measured, {**outcome, "cause": cause}, command)
     if measured.traceback is not None:
@@ -117,7 +117,7 @@ def _fit_and_score(
     method = registry.build("method", config.method.name, config.method.params)
     reason = method.skip_reason(data)
     if reason is not None:
-        return {"status": "skipped", "reason": reason}
+        return {"status": "skipped", "reason": plain_text(reason)}
     context = RunContext(
         config=config,
         registry=registry,
@@ -219,7 +219,7 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         environment=_environment(config),
         started=measured.started.isoformat(timespec="milliseconds"),
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        command=command,
+        command=plain_text(command),
         variant=changes_from_preset(registry, config),
         config=config,
         code_sha256=prepared.identity.code_sha256,

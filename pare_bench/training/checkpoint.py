@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pare_bench.digests.files import beside, remove_if_empty
 from pare_bench.errors import EnvironmentFault, IntegrityError
 from pare_bench.training.launched import is_main_process
 
@@ -56,24 +56,18 @@ class CheckpointFile:
         Raises:
             EnvironmentFault: the folder cannot be written.
         """
-        temporary: Path | None = None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".tmp")
-            os.close(handle)
-            temporary = Path(name)
-            tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
-            save_file(tensors, temporary, metadata={"format": _FORMAT, "facts": json.dumps(state.facts, allow_nan=False)})
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
+            with beside(self.path) as (unused, temporary):
+                unused.close()
+                tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
+                save_file(tensors, temporary, metadata={"format": _FORMAT, "facts": json.dumps(state.facts, allow_nan=False)})
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                temporary.replace(self.path)
         except OSError as error:
             raise EnvironmentFault(
                 f"cannot write '{self.path}': {error.strerror or error}", hint="free some disk space or choose another folder with --out DIR"
             ) from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
 
     def load(self) -> TrainingState | None:
         """Return the state that was saved, None where there is none.
@@ -120,8 +114,7 @@ class CheckpointFolder:
     def remove(self) -> None:
         """Delete the folder: the run's record is saved, or the run starts over."""
         shutil.rmtree(self.root, ignore_errors=True)
-        if self.root.parent.is_dir() and not any(self.root.parent.iterdir()):
-            self.root.parent.rmdir()
+        remove_if_empty(self.root.parent)
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -183,7 +183,9 @@ def test_a_damaged_record_is_set_aside_and_its_run_done_again(pare_bench, tmp_pa
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path, sent, code):
+    """SIGTERM is what a cluster sends first."""
     command = [sys.executable, "-c", "from pare_bench.cli import entry_point; entry_point()", "run", "--method", "full_finetune"]
     command += ["--task", "satellite"]
     command += ["--task", "deepsea", "--out", str(tmp_path), *TINY, "-o", "budget.epochs=200"]
@@ -200,9 +202,9 @@ def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path):
     deadline = time.monotonic() + 400
     while not list(tmp_path.glob("records/*/*/*/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "interrupted: 1 of 2 runs are saved" in err
     assert [record.status for record in records(tmp_path)] == ["ok"]
     finished = subprocess.run(
