@@ -24,6 +24,7 @@ CORE = (
     "pare_bench.seeds",
     "pare_bench.training.context",
     "pare_bench.training.loop",
+    "pare_bench.training.numerics",
 )
 #: Rooms that only read and simulate data: the digest of the data speaks for the libraries that they alone import.
 _DATA_ROOMS = ("pare_bench.datasets", "pare_bench.simulators")

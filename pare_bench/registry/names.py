@@ -104,9 +104,13 @@ class Registry:
         module_name, _, attribute = entry.spec.target.partition(":")
         try:
             found: type[Any] = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Foreign code may fail in any way when it is imported, or exit.
+            reason = str(error) if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
             raise PluginError(
-                f"{kind} '{name}' of plugin {entry.plugin} cannot be loaded: {error}", hint=f"check target '{entry.spec.target}'"
+                f"{kind} '{name}' of plugin {entry.plugin} cannot be loaded: {reason}", hint=f"check target '{entry.spec.target}'"
             ) from error
         own = getattr(found, "name", name)
         if kind == "task" and isinstance(own, str) and own != name:

@@ -62,7 +62,9 @@ class Plugins:
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             try:
                 implementation.function(**{name: arguments[name] for name in implementation.argnames})
-            except Exception as error:  # noqa: BLE001 - an observer may fail in any way and must not take the run with it
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - an observer may fail in any way, or want to exit, and must not take the run with it
                 warnings.warn(f"plugin '{implementation.plugin_name}' failed in {hook}: {error!r}", RuntimeWarning, stacklevel=2)
 
 
@@ -110,7 +112,9 @@ def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoin
     """Import and register one plugin; return what went wrong, or None."""
     try:
         module = point.load()
-    except Exception as error:  # noqa: BLE001 - foreign code may fail in any way; it is reported by name and the tool goes on
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - foreign code may fail in any way, or exit; it is reported by name and the tool goes on
         return f"cannot be imported: {type(error).__name__}: {error}"
     try:
         manager.register(module, name=point.name)
@@ -137,7 +141,9 @@ def _failing_hook(manager: pluggy.PluginManager, name: str) -> str | None:
                 continue
             try:
                 yielded = list(implementation.function())
-            except Exception as error:  # noqa: BLE001 - as above
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - as above
                 return f"fails in {hook}: {type(error).__name__}: {error}"
             for spec in yielded:
                 if not isinstance(spec, spec_class):

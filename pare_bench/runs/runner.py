@@ -83,8 +83,10 @@ def _run(
         outcome = {"status": "failed", "reason": plain_text(f"out of memory: {error}")}
     except PareBenchError:
         raise
-    except Exception as error:
-        # Whatever a method does wrong must end in a record, not take the other runs along; one process of several cannot go on alone.
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Whatever a method does wrong must end in a record, sys.exit too, not take the other runs along; one process of several cannot go on alone.
         if launched_processes() > 1:
             raise
         outcome = {"status": "failed", "reason": plain_text(f"{type(error).__name__}: {error}")}

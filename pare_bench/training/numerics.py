@@ -1,11 +1,16 @@
-"""How precisely a run computes: as its configuration says, whatever the process or its environment was set to before."""
+"""The state of the process that numbers depend on: as the configuration says during a run, and afterwards as it was before."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 
 from pare_bench.errors import EnvironmentFault
@@ -22,7 +27,10 @@ _RECORDED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "ATEN_CPU_CAPABIL
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Inside, float32 means float32: what a library or a variable has set for the whole process is put aside, and is there again afterwards.
+    """Inside, float32 means float32, gradients are on, autocast is off: whatever a library or an earlier run has set for the whole process.
+
+    Afterwards everything is as it was: what a run sets stays in the run. That goes for random generators, environment variables, warnings and the
+    current folder, too.
 
     Raises:
         EnvironmentFault: a variable lowers the precision where it cannot be put aside.
@@ -31,19 +39,24 @@ def pinned() -> Iterator[None]:
         value = os.environ.get(name, "")
         if value.upper() not in harmless:
             raise EnvironmentFault(f"{name}={value} lowers the precision of float32 for everything", hint=f"unset {name}; -o precision=bfloat16 asks")
-    matmul, dtype = torch.get_float32_matmul_precision(), torch.get_default_dtype()
-    cudnn = torch.backends.cudnn
-    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
-    torch.set_float32_matmul_precision("highest")
-    torch.set_default_dtype(torch.float32)
-    # As torch comes: convolutions on a GPU may use TF32.
-    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = True, False, False
-    try:
+    with ExitStack() as stack:
+        _keep(stack, torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest")
+        _keep(stack, torch.get_default_dtype, torch.set_default_dtype, torch.float32)
+        _keep(stack, torch.is_grad_enabled, torch.set_grad_enabled, True)
+        _keep(stack, torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, False)
+        _keep(stack, torch.get_rng_state, torch.set_rng_state)
+        _keep(stack, random.getstate, random.setstate)
+        _keep(stack, np.random.get_state, np.random.set_state)
+        _keep(stack, os.getcwd, os.chdir)
+        _keep(stack, _default_device, torch.set_default_device, None)
+        for device in ("cpu", "cuda"):
+            _keep(stack, partial(torch.is_autocast_enabled, device), partial(torch.set_autocast_enabled, device), False)
+        # As torch comes: convolutions on a GPU may use TF32.
+        for flag, plain in (("allow_tf32", True), ("benchmark", False), ("deterministic", False)):
+            _keep(stack, partial(getattr, torch.backends.cudnn, flag), partial(setattr, torch.backends.cudnn, flag), plain)
+        stack.callback(_restore_environment, dict(os.environ))
+        stack.enter_context(warnings.catch_warnings())
         yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.set_default_dtype(dtype)
-        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
 
 
 def numerics() -> dict[str, str]:
@@ -54,3 +67,31 @@ def numerics() -> dict[str, str]:
         "deterministic": str(torch.are_deterministic_algorithms_enabled()).lower(),
     }
     return settings | {name: os.environ[name] for name in _RECORDED if name in os.environ}
+
+
+def _keep(stack: ExitStack, read: Callable[[], Any], write: Callable[[Any], Any], *plain: Any) -> None:
+    """Set something to its ``plain`` value, where there is one, and to what it is now when ``stack`` ends."""
+    before = read()
+    stack.callback(_put_back, write, before)
+    if plain and before != plain[0]:
+        write(plain[0])
+
+
+def _put_back(write: Callable[[Any], Any], before: Any) -> None:
+    # The folder that was current may be gone by now.
+    with suppress(OSError):
+        write(before)
+
+
+def _default_device() -> torch.device | None:
+    device = torch.get_default_device()
+    # Without a device of its own, torch makes tensors on the CPU, and faster than when it is told to.
+    return None if device == torch.device("cpu") else device
+
+
+def _restore_environment(before: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    for name, value in before.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
