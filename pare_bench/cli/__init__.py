@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import typer
 
     from pare_bench.cli import output
-    from pare_bench.cli.app import build_app
+    from pare_bench.cli.app import build_app, plain_call
 
     output.prepare()
     # One line for a warning, too: where in the code it arose is of no use to who reads it.
@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with interrupts_shown():
             arguments = list(sys.argv[1:] if argv is None else argv)
-            result = build_app(arguments)(args=arguments, prog_name="pare-bench", standalone_mode=False)
+            plain = plain_call(arguments)
+            result = plain() if plain else build_app(arguments)(args=arguments, prog_name="pare-bench", standalone_mode=False)
     except (PareBenchError, typer.TyperException, typer.Abort, KeyboardInterrupt, OSError) as error:
         return int(_told(error))
     if launched_processes() > 1:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,20 @@ _VERBS: Mapping[str, str] = {
     "data": "data:data_app",
     "leaderboard": "leaderboard:leaderboard_app",
 }
+
+
+#: Verbs that take one word at most and are called all the time: without options there is nothing to parse, and Typer's pydantic need not be imported.
+_PLAIN = ("list", "plugins")
+
+
+def plain_call(arguments: Sequence[str]) -> Callable[[], None] | None:
+    """Return what a call without any option does, where its verb is a simple one; None where Typer must read it."""
+    verb, *words = arguments or [""]
+    most = 1 if verb == "list" else 0
+    if verb not in _PLAIN or len(words) > most or any(word.startswith("-") for word in words):
+        return None
+    module, _, name = _VERBS[verb].partition(":")
+    return partial(getattr(importlib.import_module(f"pare_bench.cli.{module}"), name), *words)
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:

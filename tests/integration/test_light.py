@@ -27,7 +27,9 @@ def imported(code, **environment):
         ("from pare_bench.cli import main; main(['--help'])", {"pydantic", "torch", "numpy", "rich.markdown"}),
         # Typer reads the types of a verb's options with pydantic.
         ("from pare_bench.cli import main; main(['run', '--help'])", {"torch", "numpy", "rich.markdown"}),
-        ("from pare_bench.cli import main; main(['list'])", {"torch", "numpy", "rich.markdown"}),
+        ("from pare_bench.cli import main; main(['list'])", {"pydantic", "torch", "numpy", "rich.markdown"}),
+        ("from pare_bench.cli import main; main(['list', 'methods'])", {"pydantic", "torch", "numpy", "rich.markdown"}),
+        ("from pare_bench.cli import main; main(['list', '--format', 'md'])", {"torch", "numpy", "rich.markdown"}),
         ("from pare_bench.cli import main; main(['status', '--suite', 'nas360', '--out', 'nowhere'])", {"torch"}),
         ("import pare_bench; pare_bench.TaskSpec, pare_bench.hookimpl, pare_bench.Params", {"torch", "numpy"}),
     ],
@@ -43,6 +45,12 @@ def test_all_names_of_the_package_are_there_and_others_are_not():
     assert set(pare_bench.__all__) <= set(dir(pare_bench))
     with pytest.raises(AttributeError, match="no attribute 'TaskSpecs'"):
         pare_bench.TaskSpecs  # noqa: B018 - asking for it is the point
+
+
+@pytest.mark.parametrize("verb", [("list",), ("list", "methods"), ("plugins",), ("list", "suite")])
+def test_a_call_without_options_says_what_typer_would_have(verb, pare_bench):
+    assert pare_bench(*verb) == pare_bench(*verb, "--format", "md")
+    assert pare_bench("list", "nonsense")[0] == pare_bench("list", "nonsense", "--format", "md")[0] == 2
 
 
 @pytest.mark.parametrize("method", ["constant", "full_finetune"])
