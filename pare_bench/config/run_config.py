@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from pare_bench.contracts.params import Params
-from pare_bench.contracts.task import TaskSize, Track
+from pare_bench.contracts.size import TaskSize, Track
 from pare_bench.errors import UsageError, nearest, plain_text
 
 Tier = Literal["generated", "bundled", "official"]

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from pare_bench.contracts.examples import Examples, joined
 from pare_bench.contracts.files import Files, OfficialFile
 from pare_bench.contracts.params import Params
+from pare_bench.contracts.size import TaskSize as TaskSize  # noqa: PLC0414 - handed on to authors of tasks
+from pare_bench.contracts.size import Track as Track  # noqa: PLC0414 - likewise
 from pare_bench.errors import DataMissingError
 
 SPLIT_NAMES = ("train", "val", "test")
-
-#: ``clean``: validation apart from train, whole-set metrics. ``paper``: what the released code does (docs/tracks.md).
-Track = Literal["clean", "paper"]
 
 
 @dataclass(frozen=True)
@@ -142,15 +141,6 @@ class Splits:
     train: Split
     val: Split
     test: Split
-
-
-@dataclass(frozen=True)
-class TaskSize:
-    """Number of examples in each split."""
-
-    train: int
-    val: int
-    test: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,23 @@ def is_plumbing(module: str) -> bool:
     return module in PLUMBING or ".".join(module.split(".", 2)[:2]) in PLUMBING
 
 
+@dataclass(frozen=True)
+class _Leads:
+    """Where imports lead: modules that are followed, and packages that are not."""
+
+    modules: tuple[str, ...]
+    outside: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Wired:
+    """What imported names stand for: lines of the ``used`` ones, (name, line) of the ``idle`` ones, and the (module, name) that it asks of others."""
+
+    used: frozenset[str]
+    idle: tuple[tuple[str, str], ...]
+    asks: frozenset[tuple[str, str]]
+
+
 class Code:
     """Reads sources and follows imports. What has been read stays as it was: make a new one to see what has changed since."""
 
@@ -78,6 +95,9 @@ class Code:
         self._paths: dict[str, Path | None] = {}
         self._syntaxes: dict[str, Syntax | None] = {}
         self._closures: dict[tuple[str, ...], Closure] = {}
+        self._known_leads: dict[tuple[str, frozenset[str]], _Leads] = {}
+        self._known_wires: dict[tuple[str, frozenset[str], tuple[str, ...]], _Wired] = {}
+        self._known_followed: dict[tuple[str, frozenset[str]], bool] = {}
 
     def closure(self, targets: Iterable[str], *, without: Iterable[str] = ()) -> Closure:
         """Return the code behind ``targets``: modules, or names in modules (``"package.module:Class"``).
@@ -97,37 +117,55 @@ class Code:
 
     def _follow(self, targets: tuple[str, ...], without: tuple[str, ...]) -> Closure:
         own = frozenset(target.partition(":")[0].partition(".")[0] for target in targets)
-        found: dict[str, Syntax] = {}
+        found: set[str] = set()
         outside: dict[str, set[str]] = {}
         queue = [target.partition(":")[0] for target in targets]
         while queue:
             module = queue.pop()
-            if module in found or is_plumbing(module) or any(module == each or module.startswith(f"{each}.") for each in without):
+            if module in found or is_plumbing(module) or _is_below(module, without) or self._syntax(module) is None:
                 continue
-            syntax = self._syntax(module)
-            if syntax is None:
-                continue
-            found[module] = syntax
-            for name in (*syntax.imports, *(text for text, _ in syntax.texts)):
-                package = name.partition(".")[0]
-                if self._followed(package, own):
-                    queue.append(name)
-                elif package not in sys.stdlib_module_names:
-                    outside.setdefault(package, set()).add(module)
-            # Importing a module runs the packages around it.
-            queue += [module.rpartition(".")[0]] if "." in module else []
-        packages = {module.partition(".")[0] for module in found}
-        code = {module: syntax.own for module, syntax in found.items() if syntax.own}
-        code |= dict(self._data(packages - OURS))
+            found.add(module)
+            leads = self._leads(module, own)
+            queue += leads.modules
+            for package in leads.outside:
+                outside.setdefault(package, set()).add(module)
+        code = {module: own_digest for module in found if (own_digest := self._own(module))}
+        code |= dict(self._data({module.partition(".")[0] for module in found} - OURS))
         libraries: dict[str, str] = {}
         for package in sorted(outside):
             for distribution in self._distributions.owners(package):
                 libraries[package if self._is_only(package) else distribution.name] = distribution.version
                 code |= {name: self._digest(path) for name, path in self._distributions.changed(distribution).items()}
-        wiring = hashlib.sha256("\n".join(sorted(set(self._wires(found, targets)))).encode()).hexdigest()[:DIGITS]
+        wires = sorted(self._wires(found, targets, own, without))
+        wiring = hashlib.sha256("\n".join(wires).encode()).hexdigest()[:DIGITS]
         return Closure(code, wiring, libraries, {package: frozenset(modules) for package, modules in outside.items()})
 
+    def _leads(self, module: str, own: frozenset[str]) -> _Leads:
+        """Return where the imports of a module lead; found out once."""
+        key = (module, own)
+        if key not in self._known_leads:
+            syntax = self._syntax(module)
+            names = (*syntax.imports, *(text for text, _ in syntax.texts)) if syntax is not None else ()
+            followed, outside = [], set()
+            for name in names:
+                package = name.partition(".")[0]
+                if self._followed(package, own):
+                    followed.append(name)
+                elif package not in sys.stdlib_module_names:
+                    outside.add(package)
+            # Importing a module runs the packages around it.
+            followed += [module.rpartition(".")[0]] if "." in module else []
+            there = tuple(name for name in dict.fromkeys(followed) if not is_plumbing(name) and self._syntax(name) is not None)
+            self._known_leads[key] = _Leads(there, frozenset(outside))
+        return self._known_leads[key]
+
     def _followed(self, package: str, own: frozenset[str]) -> bool:
+        key = (package, own)
+        if key not in self._known_followed:
+            self._known_followed[key] = self._is_followed(package, own)
+        return self._known_followed[key]
+
+    def _is_followed(self, package: str, own: frozenset[str]) -> bool:
         if package in OURS or package in own:
             return True
         if package in sys.stdlib_module_names or self._distributions.place(package) is None:
@@ -188,26 +226,51 @@ class Code:
         syntax = self._sources.syntax(path, "", OURS) if path.suffix == ".py" else None
         return (syntax.own if syntax is not None and syntax.own else sha256_of(path))[:DIGITS]
 
-    def _wires(self, found: Mapping[str, Syntax], targets: Iterable[str]) -> Iterator[str]:
-        """Yield what each imported name that is used stands for; where a module stands does not matter, only what is in it."""
+    def _wires(self, found: Collection[str], targets: Iterable[str], own: frozenset[str], without: tuple[str, ...]) -> set[str]:
+        """Return what each imported name that is used stands for; where a module stands does not matter, only what is in it."""
         asked = {(module, attribute) for module, _, attribute in (target.partition(":") for target in targets)}
-        for syntax in found.values():
-            asked |= {(binding.module, binding.attribute) for binding in syntax.bindings}
-            asked |= {(module, attribute) for module, attribute in syntax.texts}
-        for module, syntax in found.items():
-            for binding in syntax.bindings:
-                # A name may be there for others to import.
-                if binding.name in syntax.used or (module, binding.name) in asked or binding.attribute == "*" or (module, "*") in asked:
-                    yield f"{syntax.own} {binding.name} {self._meant(found, binding.module, binding.attribute)}"
-            for named, attribute in syntax.texts:
-                yield f"{syntax.own} text {self._meant(found, named, attribute)}"
+        asked = asked.union(*(self._wired(module, own, without).asks for module in found))
+        lines: set[str] = set()
+        for module in found:
+            wired = self._wired(module, own, without)
+            lines |= wired.used
+            # A name may be there for others to import.
+            lines.update(line for name, line in wired.idle if (module, name) in asked or (module, "*") in asked)
+        return lines
 
-    def _meant(self, found: Mapping[str, Syntax], module: str, attribute: str) -> str:
-        inner = f"{module}.{attribute}"
-        if attribute and inner in found:
-            return f"{found[inner].own}:"
-        if module in found:
-            return f"{found[module].own}:{attribute}"
-        if is_plumbing(module) or is_plumbing(inner):
-            return f"plumbing:{attribute}"
-        return f"{module}:{attribute}"
+    def _wired(self, module: str, own: frozenset[str], without: tuple[str, ...]) -> _Wired:
+        """Return the wires of a module; found out once."""
+        key = (module, own, without)
+        if key not in self._known_wires:
+            syntax = self._syntax(module)
+            bindings, texts = (syntax.bindings, syntax.texts) if syntax is not None else ((), ())
+            used, idle = set(), []
+            for binding in bindings:
+                line = f"{self._own(module)} {binding.name} {self._meant(binding.module, binding.attribute, own, without)}"
+                if syntax is not None and (binding.name in syntax.used or binding.attribute == "*"):
+                    used.add(line)
+                else:
+                    idle.append((binding.name, line))
+            used |= {f"{self._own(module)} text {self._meant(named, attribute, own, without)}" for named, attribute in texts}
+            asks = frozenset({(binding.module, binding.attribute) for binding in bindings} | set(texts))
+            self._known_wires[key] = _Wired(frozenset(used), tuple(idle), asks)
+        return self._known_wires[key]
+
+    def _own(self, module: str) -> str:
+        syntax = self._syntax(module)
+        return syntax.own if syntax is not None else ""
+
+    def _meant(self, module: str, attribute: str, own: frozenset[str], without: tuple[str, ...]) -> str:
+        """Return what ``attribute`` of ``module`` is: a module, or something in one, by its digest, or by its name where none counts."""
+        for name, rest in ((f"{module}.{attribute}", ""), (module, attribute)) if attribute else ((module, ""),):
+            if is_plumbing(name):
+                continue
+            followed = self._followed(name.partition(".")[0], own) and not _is_below(name, without)
+            syntax = self._syntax(name) if followed else None
+            if syntax is not None:
+                return f"{syntax.own}:{rest}"
+        return f"plumbing:{attribute}" if is_plumbing(module) else f"{module}:{attribute}"
+
+
+def _is_below(module: str, rooms: Iterable[str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import importlib.util
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -166,22 +166,22 @@ def _distribution(information: Path) -> Distribution:
 @lru_cache(512)
 def _read(information: Path, stamp: int) -> Distribution:  # noqa: ARG001 - as above
     name, version = information.name.removesuffix(".dist-info").partition("-")[::2]
-    try:
-        for line in (information / "METADATA").read_text("utf-8", "replace").splitlines():
+    with suppress(OSError), (information / "METADATA").open(encoding="utf-8", errors="replace") as stream:
+        for line in iter(stream.readline, ""):
             if line.startswith("Name: "):
                 name = line[6:].strip()
             elif line.startswith("Version: "):
                 version = line[9:].strip()
-            elif not line:
-                break
-    except OSError:
-        pass
+            elif not line.strip():
+                break  # a long description follows
     listed: dict[str, tuple[str, int]] = {}
     record: dict[str, tuple[str, int]] | None = listed
     try:
-        with (information / "RECORD").open(encoding="utf-8", newline="") as stream:
-            for path, promised, size in csv.reader(line for line in stream if any(f"{ending}," in line for ending in _CODE)):
-                if promised and not path.startswith(".."):
+        # Ten thousand lines for torch; a path with a comma, which would be quoted, is no path of code.
+        for line in (information / "RECORD").read_text("utf-8").split("\n"):
+            if ".py," in line or ".so," in line or ".pyd," in line:
+                path, promised, size = line.rsplit(",", 2)
+                if promised and path.endswith(_CODE) and not path.startswith(".."):
                     listed[path] = (promised, int(size))
     except (OSError, ValueError):
         record = None
