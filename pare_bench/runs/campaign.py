@@ -115,11 +115,17 @@ class _Campaign:
 
             found = Processes.of(build_accelerator(config)).from_main(found)
         served = found is not None and found.status != "failed"
-        record = found if found is not None and served else self._run(prepared, why)
-        path = self.store.path(config.suite, config.task.name, config.method.name, record.run_id)
-        self.results.append(Result(record, path, served))
+        if found is not None and served:
+            record = found
+            self._keep(record, served=True)
+        else:
+            record = self._run(prepared, why)
         self.display.end(self.results[-1])
         return record
+
+    def _keep(self, record: RunRecord, *, served: bool) -> None:
+        path = self.store.path(record.suite, record.task.name, record.method.name, record.run_id)
+        self.results.append(Result(record, path, served))
 
     def _run(self, prepared: Prepared, why: str | None) -> RunRecord:
         # Imported once it is known that something has to be trained: torch takes longer than serving a whole suite.
@@ -133,6 +139,8 @@ class _Campaign:
         if main:
             self._marks.begin(prepared.run_id, prepared.config)
         record = run(self.registry, prepared, self.display, self.command, checkpoint, predictions, why)
+        # Before it is saved: whoever interrupts once the file is there is told of it.
+        self._keep(record, served=False)
         if main:
             self.store.save(record)
             self._marks.end(record.run_id)
