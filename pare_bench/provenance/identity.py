@@ -12,6 +12,7 @@ from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.digests.closure import Closure, Code
 from pare_bench.records.record import IdentityRecord
 from pare_bench.registry.names import Registry
+from pare_bench.registry.specs import Spec
 
 #: Modules of ours that every score depends on.
 CORE = (
@@ -50,13 +51,22 @@ def components_of(config: RunConfig) -> tuple[tuple[str, str], ...]:
     return ("method", config.method.name), ("task", config.task.name), *((slot, chosen.name) for slot, chosen in config.slots().items())
 
 
+def specs_of(registry: Registry, components: Iterable[tuple[str, str]]) -> list[Spec]:
+    """Return how the components of a run are registered.
+
+    Raises:
+        UnknownNameError: a component of the run is not registered here.
+    """
+    return [registry.spec(SLOTS.get(slot, slot), name) for slot, name in components]
+
+
 def targets_of(registry: Registry, components: Iterable[tuple[str, str]]) -> list[str]:
     """Return the classes behind the components of a run, as ``"module:Class"``.
 
     Raises:
         UnknownNameError: a component of the run is not registered here.
     """
-    return [registry.spec(SLOTS.get(slot, slot), name).target for slot, name in components]
+    return [spec.target for spec in specs_of(registry, components)]
 
 
 def closure_of(registry: Registry, components: Iterable[tuple[str, str]]) -> Closure:

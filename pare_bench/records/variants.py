@@ -122,6 +122,12 @@ def label_of(method: str, settings: Iterable[str]) -> str:
     return f"{method}[{inside}]" if inside else method
 
 
+def extended(label: str, settings: Iterable[str]) -> str:
+    """Return a label with more settings after those that it names already."""
+    method, _, inside = label.partition("[")
+    return label_of(method, [*([inside.removesuffix("]")] if inside else []), *settings])
+
+
 def label_records(records: Iterable[Run]) -> dict[str, list[Run]]:
     """Return the records of one division by label, each list sorted by task, seed and age.
 
@@ -164,14 +170,11 @@ def _apart(
     score = {identity: sum(popular[item] for item in flat[identity].items() if item not in common) for identity in groups}
     # max keeps the first of equals: the alphabetical order decides last.
     base = max(sorted(groups), key=lambda identity: (score[identity], len(groups[identity]), newest[identity]))
-    method, _, inside = label.partition("[")
-    own = [inside.removesuffix("]")] if inside else []
     labels: dict[str, list[Run]] = {}
     for identity in sorted(groups, key=lambda identity: (newest[identity], identity), reverse=True):
-        parts = [*own, *difference(flat[identity], flat[base])]
-        name = label_of(method, parts)
+        name = extended(label, difference(flat[identity], flat[base]))
         if name in labels:
-            name = label_of(method, [*parts, "settings=" + hashlib.sha256(identity.encode()).hexdigest()[:8]])
+            name = extended(name, ["settings=" + hashlib.sha256(identity.encode()).hexdigest()[:8]])
         labels[name] = groups[identity]
     return labels
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pare_bench.provenance.explanation import Difference, changes_since, outdated, sentence
 from pare_bench.records.glance import Glance
-from pare_bench.records.variants import Division, age, data_changes, label_of, label_records
+from pare_bench.records.variants import Division, age, data_changes, extended, label_records
 from pare_bench.registry.names import Registry
 from pare_bench.runs.marks import RunningRun
 
@@ -66,7 +66,7 @@ def inventory(registry: Registry, records: Iterable[Glance], running: Sequence[R
     for division, group in _by_division(records).items():
         for label, runs in label_records(group).items():
             for record in sorted(runs, key=age):
-                name = _with_data(label, record)
+                name = extended(label, data_changes(record))
                 if asked.wants(division, name, record.task.name) and (not asked.seeds or record.seed in asked.seeds):
                     newest[division, name][record.task.name, record.seed] = record
     since = _Since(registry)
@@ -95,15 +95,6 @@ def _unknown_methods(groups: Sequence[tuple[Division, str]], asked: Asked) -> li
         Division(asked.suite, asked.tier or "generated", asked.track or "clean", asked.preset or "cpu")
     ]
     return [(division, method) for division in divisions for method in asked.methods if method not in have]
-
-
-def _with_data(label: str, record: Glance) -> str:
-    """Return a label with the settings of the data, too."""
-    settings = data_changes(record)
-    if not settings:
-        return label
-    method, _, inside = label.partition("[")
-    return label_of(method, [*([inside.removesuffix("]")] if inside else []), *settings])
 
 
 def _by_division(records: Iterable[Glance]) -> Mapping[Division, list[Glance]]:

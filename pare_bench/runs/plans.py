@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import VERSION, ValidationError
 
 from pare_bench.config.resolution import Request, resolve_one
-from pare_bench.config.run_config import SLOTS, RunConfig
+from pare_bench.config.run_config import RunConfig
 from pare_bench.digests.files import sha256_of
 from pare_bench.digests.memory import Memory
 from pare_bench.errors import UnknownNameError
-from pare_bench.provenance.identity import components_of, targets_of
+from pare_bench.provenance.identity import components_of, specs_of
 from pare_bench.registry.names import Registry
 
 #: Rooms and modules that take part in every resolution.
@@ -53,9 +53,8 @@ class Plans:
 
 def _state(registry: Registry, config: RunConfig) -> str:
     """Return a digest over the code and the registration of the components of a run; no class is imported."""
-    specs = [registry.spec("method", config.method.name), registry.spec("task", config.task.name)]
-    specs += [registry.spec(SLOTS[slot], chosen.name) for slot, chosen in config.slots().items()]
-    code = registry.code.closure(targets_of(registry, components_of(config))).sha256
+    specs = specs_of(registry, components_of(config))
+    code = registry.code.closure([spec.target for spec in specs]).sha256
     return hashlib.sha256("\n".join([code, *map(repr, specs)]).encode()).hexdigest()
 
 
