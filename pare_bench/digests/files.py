@@ -65,11 +65,12 @@ def beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     Yields the open file and its path; the file is gone afterwards unless it was renamed.
     """
     for attempt in range(_ATTEMPTS):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            # pathlib says that a folder exists, as an error, when it was there and is gone before it has looked whether it is a folder.
+            path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
             break
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):
             if attempt == _ATTEMPTS - 1:
                 raise
     try:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from factories import make_record
 
-from pare_bench.errors import IntegrityError, UsageError
+from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
 from pare_bench.leaderboard.build import build, to_json
 from pare_bench.leaderboard.file import LeaderboardFile
-from pare_bench.records.store import RecordCache, Store, read_record, store_of
+from pare_bench.records.store import RecordCache, Store, read_record, store_of, write_atomically
 from pare_bench.records.validation import validate
 from pare_bench.runs.marks import RunningRuns
 
@@ -230,6 +230,33 @@ def test_two_processes_that_begin_and_end_runs_in_one_store_do_not_lose_to_each_
     errors = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_made_again(tmp_path, monkeypatch):
+    """Seen: another process removed the folder after ``mkdir`` had found it and before it looked whether it is one.
+
+    pathlib calls that FileExistsError.
+    """
+    folder = tmp_path / "running"
+    folder.mkdir()
+    looked = []
+
+    def is_dir(path, **options):
+        if path == folder and not looked:
+            looked.append(path)
+            folder.rmdir()
+        return os.path.isdir(path)  # noqa: PTH112 - the method itself is replaced here
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    write_atomically(folder / "run.json", b"whole")
+    assert looked == [folder]
+    assert (folder / "run.json").read_bytes() == b"whole"
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_clear_error(tmp_path):
+    (tmp_path / "running").write_text("")
+    with pytest.raises(EnvironmentFault, match=r"cannot write .*running/run\.json"):
+        write_atomically(tmp_path / "running" / "run.json", b"")
 
 
 def test_a_record_that_could_not_be_read_again_is_not_saved(tmp_path):
