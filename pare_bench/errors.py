@@ -69,10 +69,14 @@ class TerminatedError(KeyboardInterrupt):
     """The process was asked to end (SIGTERM, a cluster's first word): as Ctrl-C, with another exit code."""
 
 
-class TrainingDivergedError(PareBenchError):
-    """Loss or predictions became NaN or infinite; the runner turns it into a failed record."""
+class RunFault(PareBenchError):  # noqa: N818 - as EnvironmentFault
+    """A run that cannot be scored, for a reason that the method's author can act on; it becomes a failed record."""
 
     exit_code = ExitCode.SOME_RUNS_FAILED
+
+
+class TrainingDivergedError(RunFault):
+    """Loss or predictions became NaN or infinite."""
 
 
 def plain_text(text: str) -> str:

@@ -48,8 +48,7 @@ def build_command(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 6 when leaderboard.json is not what the records give.")] = False,
 ) -> int:
     """Build leaderboard.json from the records. Exit code 4 when a file had to be left out."""
-    from filelock import FileLock
-
+    from pare_bench.digests.locks import locked
     from pare_bench.leaderboard.build import build, to_json
     from pare_bench.records.store import write_atomically
 
@@ -63,7 +62,7 @@ def build_command(
     else:
         if not records and not out.is_dir():
             raise DataMissingError(f"there are no records in '{out}'", hint=f"pare-bench run --method pare --out {out}")
-        with FileLock(out / ".leaderboard.lock"):
+        with locked(out / ".leaderboard.lock"):
             write_atomically(path, content)
     output.note(f"'{path}' is {'what' if check else 'built from'} {len(records)} records" + (" give" if check else ""))
     return ExitCode.INTEGRITY if left_out else ExitCode.OK

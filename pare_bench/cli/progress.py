@@ -65,7 +65,8 @@ class PlainDisplay:
         record = result.record
         name = record.config.label()
         if record.status != "ok":
-            return f"{name}: {record.status}: {record.reason} -> {result.path}"
+            hint = f" (hint: {record.hint})" if record.hint else ""
+            return f"{name}: {record.status}: {record.reason}{hint} -> {result.path}"
         how = "served from the store" if result.served else f"{time.monotonic() - self.started:.0f} s"
         persistence = "" if record.persistence is None else f", persistence {record.persistence:.4f}"
         return f"{name}: {record.primary.name} {record.primary.value:.4f} (floor {record.floor:.4f}{persistence}), {how} -> {result.path}"

@@ -69,6 +69,10 @@ def run_command(
         Fresh | None, typer.Option(help="libraries: run again what was made with other versions of libraries, instead of serving it.")
     ] = None,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only the runs whose newest record says that they failed.")] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End with the first run that fails; by default it is recorded and the others go on.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for runs that another process is working on, or leave them to it.")] = True,
     predictions: Annotated[
         Predictions, typer.Option(help="Outputs on the test split to keep: none, compact (halved where no metric moves) or full.")
     ] = Predictions.COMPACT,
@@ -77,7 +81,7 @@ def run_command(
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Run a method on a suite; runs that are already in the store are served from it."""
-    from pare_bench.config.resolution import Request, resolve
+    from pare_bench.config.resolution import Planned, Request, Unresolved, config_of, resolve, resolve_each
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
     from pare_bench.runs.plans import Plans
@@ -99,16 +103,19 @@ def run_command(
         overrides=(*(option or ()), *(["compile=true"] if compiled else [])),
     )
     plans = Plans()
-    configs = resolve(registry, request, plans.one)
+    planned: Sequence[Planned] = resolve(registry, request, plans.one) if fail_fast else resolve_each(registry, request, plans.one)
     plans.save()
     registry.entry("executor", executor)
     store = Store(out)
     if only_failed:
-        planned = len(configs)
-        configs = [config for config in configs if (newest := store.newest(config)) is not None and newest.status == "failed"]
-        output.note(f"{len(configs)} of {planned} runs have failed" + ("" if configs else "; nothing to do"))
+        asked = len(planned)
+        planned = [each for each in planned if (newest := store.newest(config_of(each))) is not None and newest.status == "failed"]
+        output.note(f"{len(planned)} of {asked} runs have failed" + ("" if planned else "; nothing to do"))
     if dry_run:
-        _print_plan(configs, format)
+        for each in planned:
+            if isinstance(each, Unresolved):
+                output.note(f"{each.config.label()} cannot begin: {each.error}")
+        _print_plan([each for each in planned if not isinstance(each, Unresolved)], format)
         return ExitCode.OK
     store.check_writable()
 
@@ -117,16 +124,22 @@ def run_command(
     from pare_bench.runs.campaign import Manner, run_all
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
-    with ended_by_signal() as ended, progress_display(len(configs)) as display:
+    with ended_by_signal() as ended, progress_display(len(planned)) as display:
         summary = LeaderboardFile(store, display.note)
-        manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES)
-        results = run_all(registry, configs, store, display, summary, command=command, executor=executor, manner=manner)
+        manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES, fail_fast, wait)
+        results = run_all(registry, planned, store, display, summary, command=command, executor=executor, manner=manner)
     if display.interrupted:
-        output.note(f"interrupted: {len(results)} of {len(configs)} runs are saved in '{out}'; the same command goes on with the rest")
+        output.note(f"interrupted: {len(results)} of {len(planned)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, format)
     if display.interrupted:
         return ExitCode.TERMINATED if ended.by_signal else ExitCode.INTERRUPTED
-    return ExitCode.SOME_RUNS_FAILED if any(result.record.status == "failed" for result in results) else ExitCode.OK
+    return _exit_code(results)
+
+
+def _exit_code(results: Sequence[Result]) -> ExitCode:
+    """Return the code of a command: where nothing else came out, what all runs failed for."""
+    codes = {result.exit_code for result in results}
+    return codes.pop() if len(codes) == 1 else ExitCode.SOME_RUNS_FAILED if codes else ExitCode.OK
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pare_bench.config.presets import preset_values
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
-from pare_bench.config.settings import difference, flattened
+from pare_bench.config.settings import difference, flattened, options
 from pare_bench.contracts.params import as_json
 from pare_bench.errors import UsageError, check_tasks
 from pare_bench.registry.names import Registry
@@ -37,6 +37,20 @@ class Request:
     overrides: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Unresolved:
+    """A run that was asked for and cannot be resolved: its task's class cannot be loaded, or fails when it is asked.
+
+    ``config`` says what is known without the task, ``options`` are the ``-o`` settings asked for, ``error`` is what came up.
+    """
+
+    config: RunConfig
+    options: tuple[str, ...]
+    error: BaseException
+
+
+#: A run of a request: resolved, or not.
+Planned = RunConfig | Unresolved
 #: What makes one run of a request: registry, request, task, seed, and the ``-o`` options taken apart.
 ResolveOne = Callable[[Registry, Request, str, int, Sequence[tuple[tuple[str, ...], Any]]], RunConfig]
 
@@ -47,13 +61,52 @@ def resolve(registry: Registry, request: Request, one: ResolveOne | None = None)
     Raises:
         UsageError: a name, path or value does not fit; nothing has run yet.
     """
+    overrides = parse_overrides(request.overrides)
+    one = one or resolve_one
+    return [one(registry, request, task, seed, overrides) for seed, task in _asked(registry, request)]
+
+
+def resolve_each(registry: Registry, request: Request, one: ResolveOne | None = None) -> list[Planned]:
+    """Return what :func:`resolve` returns; a run whose task is at fault is :class:`Unresolved` and keeps nobody else from running.
+
+    Raises:
+        UsageError: as :func:`resolve`.
+        PluginError: the method's class cannot be loaded: none of the runs can be done.
+    """
+    overrides = parse_overrides(request.overrides)
+    one = one or resolve_one
+    planned: list[Planned] = []
+    for seed, task in _asked(registry, request):
+        try:
+            planned.append(one(registry, request, task, seed, overrides))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # A suite may name a task that nobody registers, since its plugin is broken; any other UsageError is the command's.
+            if isinstance(error, UsageError) and task in registry.names("task"):
+                raise
+            registry.component("method", request.method)
+            planned.append(Unresolved(_names_alone(request, task, seed), options(request.overrides), error))
+    return planned
+
+
+def _asked(registry: Registry, request: Request) -> list[tuple[int, str]]:
     suite = registry.spec("suite", request.suite)
     registry.entry("method", request.method)
     check_tasks(request.tasks, request.suite, suite.tasks)
     tasks = [task for task in suite.tasks if not request.tasks or task in request.tasks]
-    overrides = parse_overrides(request.overrides)
-    one = one or resolve_one
-    return [one(registry, request, task, seed, overrides) for seed in request.seeds for task in tasks]
+    return [(seed, task) for seed in request.seeds for task in tasks]
+
+
+def _names_alone(request: Request, task: str, seed: int) -> RunConfig:
+    values = {"suite": request.suite, "preset": request.preset, "track": request.track, "seed": seed, "device": request.device}
+    tier = request.tiers.get(task, request.tier)
+    return validated({**values, "tier": tier, "task": {"name": task}, "method": {"name": request.method}})
+
+
+def config_of(planned: Planned) -> RunConfig:
+    """Return the configuration of a run, as far as it is known."""
+    return planned.config if isinstance(planned, Unresolved) else planned
 
 
 def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:

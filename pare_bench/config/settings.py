@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,15 +20,27 @@ _REMEMBERED = 1 << 14
 
 
 @lru_cache(_REMEMBERED)
-def options(command: str) -> tuple[str, ...]:
-    """Return the ``-o`` settings of a command as sorted ``path=value`` texts in the short form of paths, the last of each path."""
+def options_of(command: str) -> tuple[str, ...]:
+    """Return the ``-o`` settings of a command, as :func:`options` does."""
     try:
         words = iter(shlex.split(command))
     except ValueError:
         return ()
-    found: dict[str, str] = {}
+    return options(_given(words))
+
+
+def _given(words: Iterator[str]) -> Iterator[str]:
     for word in words:
-        text = next(words, "") if word in ("-o", "--option") else word.removeprefix("--option=") if word.startswith("--option=") else ""
+        if word in ("-o", "--option"):
+            yield next(words, "")
+        elif word.startswith("--option="):
+            yield word.removeprefix("--option=")
+
+
+def options(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return ``-o`` settings as sorted ``path=value`` texts in the short form of paths, the last of each path."""
+    found: dict[str, str] = {}
+    for text in texts:
         path, separator, value = text.partition("=")
         if separator:
             found[path.replace(".params.", ".", 1).removesuffix(".name")] = value

@@ -8,7 +8,9 @@ from collections.abc import Set as AnySet
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from pare_bench.errors import PluginError
 
 
 class Params(BaseModel):
@@ -18,8 +20,17 @@ class Params(BaseModel):
 
 
 def as_json(params: BaseModel) -> dict[str, Any]:
-    """Return parameters as plain JSON values, the same in every process: a set, whose order is that of the process's hash seed, is sorted."""
-    plain: dict[str, Any] = params.model_dump(mode="json")
+    """Return parameters as plain JSON values, the same in every process: a set, whose order is that of the process's hash seed, is sorted.
+
+    Raises:
+        PluginError: a value has no form in JSON.
+    """
+    try:
+        plain: dict[str, Any] = params.model_dump(mode="json")
+    except PydanticSerializationError as error:
+        raise PluginError(
+            f"the parameters of '{type(params).__qualname__}' are no JSON: {error}", hint="use numbers, texts, lists and nested Params"
+        ) from error
     return {name: _ordered(getattr(params, name), plain[name]) for name in type(params).model_fields}
 
 

@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from pare_bench.contracts.params import as_json
 from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
 from pare_bench.digests.closure import Code
 from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of
-from pare_bench.errors import EnvironmentFault, IntegrityError
+from pare_bench.digests.locks import locked
+from pare_bench.errors import EnvironmentFault, IntegrityError, PluginError
 
 #: What task modules import to score outputs; it makes no data.
 _SCORING = ("pare_bench.metrics", "pare_bench.scoring.released_metrics", "pare_bench.scoring.tracks")
@@ -77,7 +77,7 @@ def _promised(folder: Path) -> str | None:
 def _read_or_make(folder: Path, task: Task, seed: int, size: TaskSize) -> Data:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             if folder.exists():
                 try:
                     return _read(folder)
@@ -85,12 +85,31 @@ def _read_or_make(folder: Path, task: Task, seed: int, size: TaskSize) -> Data:
                     # A damaged entry is set aside for whoever wants to know why; the data can be made again.
                     shutil.rmtree(folder.with_suffix(".damaged"), ignore_errors=True)
                     folder.replace(folder.with_suffix(".damaged"))
-            _write(folder, task.generated(seed, size))
+            _write(folder, _generated(task, seed, size))
             return _read(folder)
     except OSError as error:
         raise EnvironmentFault(
             f"the cache '{folder.parent}' cannot be used: {error.strerror or error}", hint=f"set {ROOT_VARIABLE} to a writable folder"
         ) from error
+
+
+def _generated(task: Task, seed: int, size: TaskSize) -> Splits:
+    try:
+        return splits_of(task, task.generated(seed, size))
+    except OSError as error:
+        # A file that the task misses is no fault of the cache.
+        raise PluginError(f"task '{task.name}' cannot make its data: {error}", hint=f"pare-bench check task:{task.name}") from error
+
+
+def splits_of(task: Task, made: object) -> Splits:
+    """Return what a task made, which must be splits.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if isinstance(made, Splits) and all(isinstance(getattr(made, name), Split) for name in SPLIT_NAMES):
+        return made
+    raise PluginError(f"task '{task.name}' gives {type(made).__name__}, not Splits of three Split", hint=f"pare-bench check task:{task.name}")
 
 
 def digest(splits: Splits) -> str:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from pare_bench.datasets.arrays_file import map_arrays
 from pare_bench.digests.closure import Code
 from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of, write_atomically
+from pare_bench.digests.locks import locked
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
 
 _DATA, _MANIFEST = "arrays.safetensors", "manifest.json"
@@ -44,7 +44,7 @@ def converted(
     folder = (root or cache_root()) / "converted" / task / f"{converter.partition(':')[2]}-{key}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
+        with locked(folder.with_name(f"{folder.name}.lock")):
             arrays = _read(folder)
             if arrays is None:
                 shutil.rmtree(folder, ignore_errors=True)

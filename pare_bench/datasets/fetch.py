@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from filelock import FileLock
-
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.datasets.archive import unpack
 from pare_bench.datasets.content import is_web_page, whole_problem
 from pare_bench.datasets.index import IndexEntry, record
 from pare_bench.datasets.official import OfficialFiles, is_present
 from pare_bench.digests.files import file_digests, write_atomically
+from pare_bench.digests.locks import locked
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
 from pare_bench.version import __version__
 
@@ -152,7 +151,7 @@ def fetch_file(root: Path, wanted: Wanted, progress: Progress, *, timeout: float
         raise DataMissingError(f"'{wanted.name}' has no address to fetch it from", hint=f"put it at '{place}' by hand, see docs/data.md")
     check_room(root, 0)
     (root / "partial").mkdir(exist_ok=True)
-    with FileLock(root / "partial" / f"{hashlib.sha256(wanted.name.encode()).hexdigest()[:16]}.lock"):
+    with locked(root / "partial" / f"{hashlib.sha256(wanted.name.encode()).hexdigest()[:16]}.lock"):
         # Another process may have fetched it while this one waited.
         if not place.exists():
             url = _fetch_from_any(root, wanted, place, progress, timeout)

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from pare_bench.digests.files import write_atomically
+from pare_bench.digests.locks import locked
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 SCHEMA = "pare-bench/data-index/1"
@@ -81,7 +80,7 @@ def record(root: Path, entries: Mapping[str, IndexEntry], *, forget: Iterable[st
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / "index.lock"):
+        with locked(root / "index.lock"):
             known = read_index(root) | dict(entries)
             for name in forget:
                 known.pop(name, None)

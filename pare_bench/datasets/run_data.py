@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pare_bench.config.run_config import RunConfig, Tier
 from pare_bench.contracts.task import Task
-from pare_bench.datasets.cache import Data, digest, generated_data
+from pare_bench.datasets.cache import Data, digest, generated_data, splits_of
 from pare_bench.datasets.official import data_root, official_data
 from pare_bench.digests.closure import Code
 from pare_bench.registry.names import Registry
@@ -29,7 +29,7 @@ def target_data(task: Task, config: RunConfig, code: Code | None = None) -> Data
         IntegrityError: an official file is not what its format or digest promises.
     """
     if config.tier == "bundled":
-        splits = task.bundled(config.data_seed, config.track)
+        splits = splits_of(task, task.bundled(config.data_seed, config.track))
         return Data.of(splits, digest(splits))
     if config.tier == "official" or config.size is None:
         return official_data(task, data_root(), config.track, config.data_seed)

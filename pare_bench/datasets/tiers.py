@@ -11,5 +11,12 @@ def auto_tier(registry: Registry, task: str) -> str:
 
     A task that has published files alone is asked for them: what is missing and where it can be had is said when they are read.
     """
-    present = state_of(data_root(), task, registry.component("task", task).official_files) == "present"
+    if task not in registry.names("task"):
+        return "generated"
+    try:
+        present = state_of(data_root(), task, registry.component("task", task).official_files) == "present"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever is wrong with the task is told when its runs are resolved
+        present = False
     return "official" if present else registry.spec("task", task).offline_tier or "official"

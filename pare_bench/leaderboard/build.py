@@ -9,7 +9,7 @@ from typing import Any
 
 from pare_bench import statistics
 from pare_bench.records.record import MetricRecord, RunRecord
-from pare_bench.records.variants import Division, age, counted, data_of, division_of, label_records, preferred_data
+from pare_bench.records.variants import Division, age, counted, data_of, division_of, label_records, overcome, preferred_data
 
 SCHEMA = "pare-bench/leaderboard/1"
 #: Levels of the text that have lines of their own: divisions, division, its parts, methods, method, its parts, tasks.
@@ -21,8 +21,9 @@ def build(records: Iterable[RunRecord]) -> dict[str, Any]:
 
     Divisions (suite, tier, track, preset) are ranked apart. In a division a method, or a variant of it
     (:func:`pare_bench.records.variants.label_records`), is ``complete`` when it has a score, and no failed or skipped run, on every task that any
-    record of the division has; ranks are taken among complete methods. Records that do not count are listed: ``superseded`` by a newer run
-    of the same setting and seed, or made on ``other_data`` than the division's (:func:`pare_bench.records.variants.preferred_data`).
+    record of the division has; ranks are taken among complete methods. Records that do not count are listed: ``superseded`` by a newer run of the
+    same setting and seed, or by any run where they could not even begin, or made on ``other_data`` than the division's
+    (:func:`pare_bench.records.variants.preferred_data`).
     """
     divisions: dict[Division, list[RunRecord]] = defaultdict(list)
     for record in unique(records):
@@ -66,14 +67,14 @@ def _division(key: Division, records: Sequence[RunRecord]) -> dict[str, Any]:
         data = preferred_data(by_task[task])
         own: list[RunRecord] = []
         for record in by_task[task]:
-            (own if data_of(record) == data else foreign).append(record)
+            (own if data_of(record) == data or not record.begun else foreign).append(record)
         tasks[task] = _task(own)
         # A metric that was exchanged without a new task version would be pooled silently: such scores are foreign too.
         measure = tasks[task]["metric"], tasks[task]["direction"]
         foreign += [record for record in own if record.status == "ok" and _measure(record.primary) != measure]
     foreign_ids = {record.run_id for record in foreign}
     methods: dict[str, Any] = {}
-    superseded: list[RunRecord] = []
+    superseded: list[RunRecord] = overcome(records)
     for label, group in label_records(records).items():
         chosen, older = counted(record for record in group if record.run_id not in foreign_ids)
         superseded += older
@@ -94,7 +95,7 @@ def _division(key: Division, records: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _task(records: Sequence[RunRecord]) -> dict[str, Any]:
-    newest = max(records, key=age)
+    newest = max([record for record in records if record.begun] or records, key=age)
     scored = max((record for record in records if record.status == "ok"), key=age, default=None)
     return {
         "version": newest.task.version,

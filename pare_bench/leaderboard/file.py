@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from filelock import FileLock
-
+from pare_bench.digests.locks import locked
 from pare_bench.leaderboard.build import build, to_json
 from pare_bench.records.store import RecordCache, Store, write_atomically
 
@@ -39,6 +38,6 @@ class LeaderboardFile:
 
     def _rebuild(self) -> None:
         # Whoever comes last has seen the records of all processes that share the store.
-        with FileLock(self._store.root / ".leaderboard.lock"):
+        with locked(self._store.root / ".leaderboard.lock"):
             write_atomically(self._store.root / "leaderboard.json", to_json(build(self._cache.records())).encode())
         self._behind = False

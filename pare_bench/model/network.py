@@ -33,7 +33,9 @@ def to_batch(split: Split, device: torch.device | str) -> Batch:
 
 
 def _tensor(array: Examples) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(np.asarray(array)))
+    values = np.ascontiguousarray(np.asarray(array))
+    # A tensor shares the memory of its array: one that must not be written to is copied.
+    tensor = torch.from_numpy(values if values.flags.writeable else values.copy())
     return tensor.float() if tensor.is_floating_point() else tensor
 
 

@@ -106,7 +106,8 @@ def nearest(now: Run, records: Iterable[RunRecord]) -> tuple[RunRecord, list[Dif
 
     None where there is no record.
     """
-    candidates = [(record, differences(Run.of(record), now)) for record in sorted(records, key=age, reverse=True)]
+    begun = [record for record in records if record.begun]
+    candidates = [(record, differences(Run.of(record), now)) for record in sorted(begun, key=age, reverse=True)]
     return min(candidates, key=_distance, default=None)
 
 
@@ -183,6 +184,8 @@ class Explanation:
     def verdict(self) -> str:
         """What the same command would do now."""
         run = f"run {self.record.run_id}"
+        if not self.record.begun:
+            return f"{run} could not begin ({self.record.reason}); the same command tries it again"
         if self.changed is None:
             return f"{run}: whether it would be served cannot be said: {self.unknown}"
         again = outdated(self.changed)
@@ -198,6 +201,8 @@ class Explanation:
 def explain(registry: Registry, record: RunRecord, others: Iterable[RunRecord]) -> Explanation:
     """Explain a stored run; ``others`` are the stored runs of its method on its task."""
     neighbour = nearest(Run.of(record), [other for other in others if other.run_id != record.run_id])
+    if not record.begun:
+        return Explanation(record, None, "it could not begin", neighbour)
     changed, unknown = changes_since(registry, components_of(record.config), record.code_sha256, record.identity)
     return Explanation(record, changed, unknown, neighbour)
 

@@ -80,6 +80,11 @@ class Glance:
     path: str
 
     @property
+    def begun(self) -> bool:
+        """Whether the run had its data and an identity."""
+        return bool(self.code_sha256)
+
+    @property
     def keeps_identity(self) -> bool:
         """Whether the record has the parts of its run id."""
         return self.kind[-1] is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,9 +52,9 @@ class TaskRecord(_Part):
     """Data of the run."""
 
     name: str = Field(description="registered name of the task")
-    version: int = Field(description="version of the task, raised by any change that can move a score")
+    version: int = Field(description="version of the task, raised by any change that can move a score; 0: the run could not begin")
     tier: Tier = Field(description="generated: simulated or embedded; bundled: real data that ship with a package; official: the published files")
-    data_sha256: str = Field(description="SHA-256 of the data, or of the published files and what was read from them")
+    data_sha256: str = Field(description="SHA-256 of the data, or of the published files and what was read from them; empty: the run could not begin")
     sizes: dict[str, int] = Field(description="number of examples in each split")
     real: str | None = Field(description="what in the data is real; null: nothing, all of it is simulated")
 
@@ -136,6 +137,11 @@ class IdentityRecord(_Part):
         return combined(self.code.values(), self.wiring)
 
 
+def id_without_data(config: RunConfig, variant: Sequence[str]) -> str:
+    """Return what stands for a run id where a run could not begin: 16 hex digits over what was asked for."""
+    return identity_digest("could not begin", config.digest(), *variant)
+
+
 class PredictionsRecord(_Part):
     """The raw outputs on the test split, kept beside the record at ``predictions/RUN_ID.npz`` so that metrics can be computed again."""
 
@@ -167,6 +173,7 @@ class RunRecord(_Part):
     run_id: str = Field(pattern="^[0-9a-f]{16}$", description="hash over the parts of the identity (16 hex digits)")
     status: Literal["ok", "failed", "skipped"] = Field(description="ok: scored; failed: reason says why; skipped: the method cannot do the task")
     reason: str | None = Field(None, description="why the run failed or was skipped")
+    hint: str | None = Field(None, description="what may help against that")
     cause: str | None = Field(None, description="why it was carried out and not served: what differed from the nearest stored run")
     suite: str = Field(description="registered name of the suite")
     task: TaskRecord = Field(description="the task and its data")
@@ -197,11 +204,20 @@ class RunRecord(_Part):
     variant: tuple[str, ...] | None = Field(
         None, description="settings in which the run differs from what its preset gives, as path=value; null before version 3"
     )
-    config: RunConfig = Field(description="the resolved configuration: reproduce builds the run from it")
-    code_sha256: str = Field(description="SHA-256 over the digests of the code involved and its wiring")
-    identity: IdentityRecord | None = Field(None, description="the parts of the run id; null in records that were written before version 2")
+    config: RunConfig = Field(
+        description="the resolved configuration: reproduce builds the run from it; of a run that could not begin, as far as it was resolved"
+    )
+    code_sha256: str = Field(description="SHA-256 over the digests of the code involved and its wiring; empty: the run could not begin")
+    identity: IdentityRecord | None = Field(
+        None, description="the parts of the run id; null in records that were written before version 2, and of a run that could not begin"
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run had its data and an identity; one that could not even begin says nothing about its method."""
+        return bool(self.code_sha256)
 
     @property
     def setting(self) -> Setting:

@@ -134,8 +134,13 @@ class Store:
         return found
 
     def newest(self, config: RunConfig) -> RunRecord | None:
-        """Return the newest record of exactly this configuration, whatever code and data it was made with."""
-        same = [record for record in self.of_method(config.suite, config.task.name, config.method.name) if record.config == config]
+        """Return the newest record of exactly this configuration, whatever code and data it was made with; or of one that could not begin."""
+        asked = (config.seed, config.tier, config.track, config.preset)
+        same = [
+            record
+            for record in self.of_method(config.suite, config.task.name, config.method.name)
+            if record.config == config or (not record.begun and asked == (record.seed, record.task.tier, record.track, record.preset))
+        ]
         return max(same, key=lambda record: (record.finished, record.run_id), default=None)
 
     def locate(self, run: str) -> Path:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pare_bench.errors import DataMissingError
-from pare_bench.records.record import RecordFault, RunRecord
+from pare_bench.records.record import RecordFault, RunRecord, id_without_data
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,9 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
     if record.status != "ok" and not record.reason:
         yield "reason", f"a run with status {record.status} says why"
     yield from _wrong_times(record)
+    if not record.begun:
+        yield from _begun_nevertheless(record)
+        return
     identity = record.identity
     if identity is None:
         return
@@ -115,6 +118,18 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
         ("weights_sha256", record.weights_sha256, identity.weights),
     )
     yield from ((field, f"is {here!r}, the parts of the identity give {there!r}") for field, here, there in parts if here != there)
+
+
+def _begun_nevertheless(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Yield what a run that could not begin cannot have."""
+    if record.status != "failed":
+        yield "status", f"is {record.status}, but without code and data a run has failed"
+    for field, value in (("identity", record.identity), ("task.data_sha256", record.task.data_sha256), ("predictions", record.predictions)):
+        if value:
+            yield field, "a run that could not begin has none"
+    wanted = id_without_data(record.config, record.variant or ())
+    if record.run_id != wanted:
+        yield "run_id", f"is {record.run_id!r}, what was asked for gives {wanted!r}"
 
 
 def _wrong_times(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from pare_bench.config.settings import DATA_FIELDS, RUN_FIELDS, Setting, difference, field_of, options
+from pare_bench.config.settings import DATA_FIELDS, RUN_FIELDS, Setting, difference, field_of, options_of
 from pare_bench.records.record import RunRecord
 
 
@@ -47,6 +47,9 @@ class Labelled(Protocol):
 
     @property
     def setting(self) -> Setting: ...  # noqa: D102
+
+    @property
+    def begun(self) -> bool: ...  # noqa: D102
 
 
 Run = TypeVar("Run", bound=Labelled)
@@ -103,7 +106,7 @@ def changes(record: Labelled) -> tuple[str, ...]:
 
     A record of before version 3 did not keep them; the ``-o`` options of its command stand for them.
     """
-    return options(record.command) if record.variant is None else record.variant
+    return options_of(record.command) if record.variant is None else record.variant
 
 
 def data_changes(record: Labelled) -> tuple[str, ...]:
@@ -128,6 +131,18 @@ def extended(label: str, settings: Iterable[str]) -> str:
     return label_of(method, [*([inside.removesuffix("]")] if inside else []), *settings])
 
 
+def overcome(records: Sequence[Run]) -> list[Run]:
+    """Return those runs of one division that could not begin and that say nothing: another one of the same method, task and seed did begin.
+
+    Files that are missing here and now do not hide a score that was made elsewhere or before.
+    """
+    without = [record for record in records if not record.begun]
+    if not without:
+        return []
+    begun = {(record.method.name, record.task.name, record.seed) for record in records if record.begun}
+    return [record for record in without if (record.method.name, record.task.name, record.seed) in begun]
+
+
 def label_records(records: Iterable[Run]) -> dict[str, list[Run]]:
     """Return the records of one division by label, each list sorted by task, seed and age.
 
@@ -137,15 +152,19 @@ def label_records(records: Iterable[Run]) -> dict[str, list[Run]]:
     A preset may change between versions. Where one task has records of one label with several settings, all but one group carry what sets them
     apart, so that one row never mixes settings: the group keeps the label whose settings most records of that label share, then the one with
     most records, then the newest, then the first in alphabetical order.
+
+    A run that could not begin goes by what was asked for, since what its preset would have given is not known; those that are :func:`overcome` are
+    left out.
     """
+    records = list(records)
+    labelled = _not_begun(records)
     # label -> task -> identity of the setting -> its records
     grouped: dict[str, dict[str, dict[str, list[Run]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     flat: dict[str, Mapping[str, str]] = {}
-    for record in records:
+    for record in filter(_begun, records):
         own = record.setting
         flat[own.identity] = own.flat
         grouped[label_of(record.method.name, method_changes(record))][record.task.name][own.identity].append(record)
-    labelled: dict[str, list[Run]] = defaultdict(list)
     for label, tasks in grouped.items():
         popular: Counter[tuple[str, str]] = Counter()
         if any(len(groups) > 1 for groups in tasks.values()):
@@ -157,6 +176,20 @@ def label_records(records: Iterable[Run]) -> dict[str, list[Run]]:
             for each, group in _apart(label, groups, flat, popular).items():
                 labelled[each] += group
     return {label: sorted(labelled[label], key=lambda record: (record.task.name, record.seed, *age(record))) for label in sorted(labelled)}
+
+
+def _begun(record: Labelled) -> bool:
+    return record.begun
+
+
+def _not_begun(records: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs that could not begin, without those that are overcome, by what was asked for."""
+    left_out = {record.run_id for record in overcome(records)}
+    labelled: dict[str, list[Run]] = defaultdict(list)
+    for record in records:
+        if not record.begun and record.run_id not in left_out:
+            labelled[label_of(record.method.name, method_changes(record))].append(record)
+    return labelled
 
 
 def _apart(
@@ -196,7 +229,10 @@ def counted(records: Iterable[RunRecord]) -> tuple[dict[tuple[str, Data, int], R
 
 
 def preferred_data(records: Iterable[RunRecord]) -> Data:
-    """Return the data that count among records of one task: the highest version, then the preset's own, then most records, then the newest."""
+    """Return the data that count among records of one task: the highest version, then the preset's own, then most records, then the newest.
+
+    A run that could not begin has no data: where there are no others, its own are those of no version.
+    """
     groups: dict[Data, list[RunRecord]] = defaultdict(list)
     for record in records:
         groups[data_of(record)].append(record)

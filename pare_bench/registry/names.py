@@ -112,6 +112,10 @@ class Registry:
             raise PluginError(
                 f"{kind} '{name}' of plugin {entry.plugin} cannot be loaded: {reason}", hint=f"check target '{entry.spec.target}'"
             ) from error
+        if not isinstance(found, type):
+            raise PluginError(
+                f"{kind} '{name}' of plugin {entry.plugin} cannot be loaded: '{entry.spec.target}' is no class", hint='write "module:Class"'
+            )
         own = getattr(found, "name", name)
         if kind == "task" and isinstance(own, str) and own != name:
             # Random streams, cached data and records go by the name of the class: under another one it would be served another task's data.
@@ -125,19 +129,34 @@ class Registry:
 
         Raises:
             UsageError: unknown parameter (with the nearest one) or a value that does not fit.
+            PluginError: the class has no parameters.
         """
-        from pydantic import ValidationError
+        from pydantic import BaseModel, ValidationError
 
-        params_class = self.component(kind, name).Params
+        params_class = getattr(self.component(kind, name), "Params", None)
+        if not (isinstance(params_class, type) and issubclass(params_class, BaseModel)):
+            raise self._unfit(kind, name, "has no class Params")
         try:
             return params_class(**(values or {}))
         except ValidationError as error:
             raise _params_error(kind, name, params_class, error) from error
 
     def build(self, kind: str, name: str, values: Mapping[str, Any] | None = None, **runtime: Any) -> Any:
-        """Build a component: its parameters from ``values``, its run-time objects from ``runtime``."""
+        """Build a component: its parameters from ``values``, its run-time objects from ``runtime``.
+
+        Raises:
+            PluginError: the class is abstract.
+        """
         params = self.params(kind, name, values)
-        return self.component(kind, name)(params, **runtime)
+        component = self.component(kind, name)
+        if missing := getattr(component, "__abstractmethods__", None):
+            raise self._unfit(kind, name, f"has no {' and no '.join(sorted(missing))}")
+        return component(params, **runtime)
+
+    def _unfit(self, kind: str, name: str, what: str) -> PluginError:
+        entry = self.entry(kind, name)
+        target = getattr(entry.spec, "target", "")
+        return PluginError(f"{kind} '{name}' of plugin {entry.plugin}: its class {what}", hint=f"pare-bench check {kind}:{name} ('{target}')")
 
     def _of_kind(self, kind: str) -> dict[str, Entry]:
         if kind not in self._entries:

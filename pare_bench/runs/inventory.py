@@ -140,10 +140,6 @@ def _state(record: Glance) -> State:
 
 
 def _progress(run: RunningRun) -> tuple[State, str]:
-    alive = run.alive()
-    where = f"{run.host}, process {run.process}, since {run.started}"
-    if alive is None:
-        return "running", f"perhaps, on another machine: {where}"
-    if alive:
-        return "running", where
+    if run.alive():
+        return "running", run.whose()
     return "interrupted", "goes on from its checkpoint" if run.checkpoint else "no checkpoint yet: begins anew"

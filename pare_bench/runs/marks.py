@@ -1,24 +1,22 @@
-"""Which runs are being carried out: one small file per run, ``<out>/running/<run id>.json``, that outlives a killed process and says whose it was."""
+"""Which runs are being carried out, and by whom: one claim per run (:mod:`pare_bench.digests.claims`), ``<out>/running/<run id>.json``."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
+from typing import Any
 
 from pare_bench.config.run_config import RunConfig
-from pare_bench.digests.files import remove_if_empty
-from pare_bench.records.store import write_atomically
+from pare_bench.digests.claims import Claims, Owner, facts_of, owner_of
+from pare_bench.errors import EnvironmentFault
+
+_FACTS = ("suite", "task", "method", "tier", "track", "preset", "seed")
 
 
 @dataclass(frozen=True)
 class RunningRun:
-    """A run that a process has begun and not ended. ``process_started`` is in seconds since 1970, as the operating system tells it."""
+    """A run that a process has begun and not ended; ``checkpoint`` says whether a training state of it is kept."""
 
     run_id: str
     suite: str
@@ -28,21 +26,16 @@ class RunningRun:
     track: str
     preset: str
     seed: int
-    host: str
-    process: int
-    process_started: float
-    started: str
+    owner: Owner
     checkpoint: bool = False
 
-    def alive(self) -> bool | None:
-        """Return whether its process still works; None where it belongs to another machine."""
-        if self.host != socket.gethostname():
-            return None
-        try:
-            # A process number is used again sooner or later; the time of its start tells the two apart.
-            return bool(abs(psutil.Process(self.process).create_time() - self.process_started) < 2)
-        except psutil.Error:
-            return False
+    def alive(self) -> bool:
+        """Return whether its process still works."""
+        return self.owner.alive()
+
+    def whose(self) -> str:
+        """Return who works on it, in words."""
+        return str(self.owner) if self.owner.here else f"{self.owner}, last sign of life {max(self.owner.silent, 0):.0f} s ago"
 
 
 class RunningRuns:
@@ -51,41 +44,55 @@ class RunningRuns:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.folder = root / "running"
+        self._claims = Claims()
 
-    def begin(self, run_id: str, config: RunConfig) -> None:
-        """Say that this process works on a run."""
-        process = psutil.Process()
-        run = RunningRun(
-            run_id=run_id,
-            suite=config.suite,
-            task=config.task.name,
-            method=config.method.name,
-            tier=config.tier,
-            track=config.track,
-            preset=config.preset,
-            seed=config.seed,
-            host=socket.gethostname(),
-            process=os.getpid(),
-            process_started=process.create_time(),
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        write_atomically(self._path(run_id), json.dumps(asdict(run)).encode())
+    def claim(self, run_id: str, config: RunConfig) -> Owner | None:
+        """Say that this process works on a run, and go on saying so; return None, or the live process that was quicker.
+
+        Raises:
+            EnvironmentFault: the folder cannot be written.
+        """
+        try:
+            return self._claims.claim(self._path(run_id), {"run_id": run_id, **_facts(config)})
+        except OSError as error:
+            raise EnvironmentFault(
+                f"cannot write '{self._path(run_id)}': {error.strerror or error}", hint="choose a writable folder with --out DIR"
+            ) from error
 
     def end(self, run_id: str) -> None:
-        """Say that a run has its record."""
-        self._path(run_id).unlink(missing_ok=True)
-        remove_if_empty(self.folder)
+        """Say that this process no longer works on a run: it has its record."""
+        self._claims.release(self._path(run_id))
+
+    def abandon(self) -> None:
+        """Stop working on all runs; those without a record are interrupted."""
+        self._claims.abandon()
+
+    def find(self, run_id: str) -> RunningRun | None:
+        """Return what a run's mark says, None where there is none."""
+        return self._read(self._path(run_id))
 
     def all(self) -> list[RunningRun]:
         """Return the runs that have begun, by id; a file that cannot be read is left out, for it says nothing about any result."""
-        found = []
-        for path in sorted(self.folder.glob("*.json")):
-            try:
-                document = json.loads(path.read_text("utf-8"))
-                found.append(RunningRun(**{**document, "checkpoint": (self.root / "checkpoints" / path.stem).is_dir()}))
-            except (OSError, ValueError, TypeError):
-                continue
-        return found
+        return [found for path in sorted(self.folder.glob("*.json")) if (found := self._read(path)) is not None]
+
+    def _read(self, path: Path) -> RunningRun | None:
+        facts, owner = facts_of(path), owner_of(path)
+        if facts is None or owner is None or any(name not in facts for name in _FACTS):
+            return None
+        checkpoint = (self.root / "checkpoints" / path.stem).is_dir()
+        return RunningRun(path.stem, **{name: facts[name] for name in _FACTS}, owner=owner, checkpoint=checkpoint)
 
     def _path(self, run_id: str) -> Path:
         return self.folder / f"{run_id}.json"
+
+
+def _facts(config: RunConfig) -> Mapping[str, Any]:
+    return {
+        "suite": config.suite,
+        "task": config.task.name,
+        "method": config.method.name,
+        "tier": config.tier,
+        "track": config.track,
+        "preset": config.preset,
+        "seed": config.seed,
+    }

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pare_bench import statistics
 from pare_bench.config.run_config import RunConfig
+from pare_bench.errors import UsageError
 from pare_bench.provenance.explanation import Difference, Run, differences, sentence
 from pare_bench.records.record import RunRecord
 from pare_bench.registry.names import Registry
@@ -59,7 +60,12 @@ def reproduce(
     ``identical`` means the same predictions to the last bit, or the same failure. ``within noise`` means that the primary metric differs by no more
     than ``tolerance`` times the recorded value or, without one, twice the standard deviation over the seeds in the store (1% of the recorded value
     where there are fewer than three). A run on other data is ``different`` whatever it would score, and is not made.
+
+    Raises:
+        UsageError: the record is of a run that could not begin.
     """
+    if not record.begun:
+        raise UsageError(f"run '{record.run_id}' could not begin, so there is nothing to do again: {record.reason}", hint=record.command)
     config = record.config if device is None else record.config.model_copy(update={"device": device})
     prepared = prepare(registry, config)
     changed = differences(Run.of(record), Run.now(config, prepared.identity))

@@ -17,7 +17,7 @@ from pare_bench.errors import IntegrityError, UsageError
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
 from pare_bench.records.record import RescoringRecord, RunRecord
 from pare_bench.registry.names import Registry
-from pare_bench.scoring.scores import scored, scoring_code
+from pare_bench.scoring.scores import floors_of, measure, metrics_of, scoring_code
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,12 @@ def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolde
             hint="run it again on the data that are here",
         )
     try:
-        scores = scored(task, record.config, outputs, data.splits)
+        metrics = measure(metrics_of(task, record.config), outputs, data.splits.test)
+        floors = floors_of(task, record.config, data.splits)
     except ValidationError as error:
         raise IntegrityError(f"a metric of run '{record.run_id}' is not finite: {error.errors()[0]['msg']}", hint=None) from error
     code = scoring_code(task, record.config)
-    now = (scores.metrics, scores.floor, scores.persistence, code, task.version)
+    now = (metrics, floors.constant, floors.persistence, code, task.version)
     if now == (record.metrics, record.floor, record.persistence, record.scoring, record.task.version):
         return Rescored(record, record)
     earlier = RescoringRecord(
@@ -75,9 +76,9 @@ def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolde
     changes = {
         # A corrected metric comes with a new version of its task; on the same data the scores are that version's now.
         "task": record.task.model_copy(update={"version": task.version}),
-        "metrics": scores.metrics,
-        "floor": scores.floor,
-        "persistence": scores.persistence,
+        "metrics": metrics,
+        "floor": floors.constant,
+        "persistence": floors.persistence,
         "scoring": code,
         "rescored": (*record.rescored, earlier),
     }

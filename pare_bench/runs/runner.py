@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import sys
-import time
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import InitProcessGroupKwargs
 
-from pare_bench.config.resolution import changes_from_preset
-from pare_bench.config.run_config import SLOTS, RunConfig, Tier
+from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.method import TrainData
-from pare_bench.contracts.task import SPLIT_NAMES, Task, weighted
-from pare_bench.datasets.cache import Data
-from pare_bench.errors import EnvironmentFault, PareBenchError, TrainingDivergedError, plain_text
-from pare_bench.provenance.revision import revision
+from pare_bench.contracts.task import Task, weighted
+from pare_bench.errors import EnvironmentFault, PareBenchError, RunFault, interrupts_shown, plain_text
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
-from pare_bench.records.record import ComponentRecord, CurveRecord, EnvironmentRecord, RunRecord, TaskRecord, TrainingRecord
+from pare_bench.records.record import CurveRecord, RunRecord, TrainingRecord
 from pare_bench.registry.names import Registry
+from pare_bench.runs.held import Seal, checked_outputs, handed, read_only
 from pare_bench.runs.preparation import Prepared
-from pare_bench.scoring.scores import measure, metrics_of, scored, scoring_code
+from pare_bench.runs.recording import Clock, failure, recorded
+from pare_bench.scoring.scores import floors_of, measure, metrics_of, scoring_code
 from pare_bench.training.checkpoint import CheckpointFolder
 from pare_bench.training.context import RunContext
 from pare_bench.training.distributed import timeout
 from pare_bench.training.launched import is_main_process, launched_processes
 from pare_bench.training.loop import History
 from pare_bench.training.memory import MemoryLimit, PeakMemory
-from pare_bench.training.numerics import numerics, pinned
+from pare_bench.training.numerics import pinned
 from pare_bench.training.progress import Reporter
-
-_LIBRARIES = ("torch", "timm", "transformers", "accelerate", "numpy", "scipy", "scikit-learn", "POT")
 
 
 def run(
@@ -49,11 +41,14 @@ def run(
     predictions: PredictionsFolder | None = None,
     cause: str | None = None,
 ) -> RunRecord:
-    """Train, predict, score; a failure becomes a failed record. Ctrl-C is not a failure and passes through.
+    """Train, predict, score; what a method does wrong becomes a failed record. Ctrl-C is not a failure and passes through.
 
     ``checkpoint`` is where training states are kept and where an interrupted run goes on from, ``predictions`` where the outputs on the test split
     are kept, ``cause`` why the run was not served. With several processes an unexpected failure in one
     of them is raised, so that the launcher ends all.
+
+    Raises:
+        PareBenchError: something that the run needs is not there or is damaged: a device, weights, a checkpoint.
     """
     with pinned():
         return _run(registry, prepared, reporter, command, checkpoint, predictions, cause)
@@ -71,57 +66,50 @@ def _run(
     config = prepared.config
     if is_main_process():
         registry.plugins.notify("pare_bench_run_started", config=config, run_id=prepared.run_id)
-    measured = _Measured(started=datetime.now(UTC), seconds={"prepare": prepared.seconds})
-    outcome: dict[str, Any] = {}
+    clock = Clock(seconds={"prepare": prepared.seconds})
+    unexpected: BaseException | None = None
     try:
-        with PeakMemory() as memory, MemoryLimit(config.device):
-            outcome = _fit_and_score(registry, prepared, reporter, measured, checkpoint, predictions)
+        with interrupts_shown(), PeakMemory() as memory, MemoryLimit(config.device):
+            outcome = _fit_and_score(registry, prepared, reporter, clock, checkpoint, predictions)
         outcome["peak_memory_mb"] = memory.megabytes
-    except TrainingDivergedError as error:
-        outcome = {"status": "failed", "reason": plain_text(str(error))}
+        return recorded(registry, prepared, clock, {**outcome, "cause": cause}, command)
+    except RunFault as error:
+        outcome = failure(error)
     except (torch.OutOfMemoryError, MemoryError) as error:
         outcome = {"status": "failed", "reason": plain_text(f"out of memory: {error}")}
-    except PareBenchError:
-        raise
-    except KeyboardInterrupt:
+    except (PareBenchError, KeyboardInterrupt):
         raise
     except BaseException as error:
         # Whatever a method does wrong must end in a record, sys.exit too, not take the other runs along; one process of several cannot go on alone.
         if launched_processes() > 1:
             raise
-        outcome = {"status": "failed", "reason": plain_text(f"{type(error).__name__}: {error}")}
-        measured.traceback = error
-    record = _record(registry, prepared, measured, {**outcome, "cause": cause}, command)
-    if measured.traceback is not None:
+        outcome, unexpected = failure(error), error
+    record = recorded(registry, prepared, clock, {**outcome, "cause": cause}, command)
+    if unexpected is not None:
         reporter.stage("failed")
-        sys.excepthook(type(measured.traceback), measured.traceback, measured.traceback.__traceback__)
+        sys.excepthook(type(unexpected), unexpected, unexpected.__traceback__)
     return record
-
-
-@dataclass
-class _Measured:
-    started: datetime
-    seconds: dict[str, float]
-    traceback: BaseException | None = None
 
 
 def _fit_and_score(
     registry: Registry,
     prepared: Prepared,
     reporter: Reporter,
-    measured: _Measured,
+    clock: Clock,
     checkpoint: CheckpointFolder | None,
     predictions: PredictionsFolder | None,
 ) -> dict[str, Any]:
     config, task, splits = prepared.config, prepared.task, prepared.data.splits
     metrics = metrics_of(task, config)
-    data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), metrics, splits.train, splits.val)
+    train, val = handed(splits)
+    data = TrainData(task.name, task.inputs, weighted(task.target, splits.train), metrics, train, val)
     method = registry.build("method", config.method.name, config.method.params)
     reason = method.skip_reason(data)
     if reason is not None:
         return {"status": "skipped", "reason": plain_text(reason)}
     context = RunContext(
-        config=config,
+        # Its own: parameters are dictionaries, and what the record says is not for a method to write.
+        config=config.model_copy(deep=True),
         registry=registry,
         reporter=reporter,
         accelerator=build_accelerator(config),
@@ -129,25 +117,26 @@ def _fit_and_score(
         augment=task.augment_examples if _augments(task) else None,
         checkpoint=checkpoint,
     )
-    began = time.perf_counter()
+    # Before the method has had anything in its hands.
+    floors, seal = floors_of(task, config, splits), Seal(splits.test)
+    clock.lap()
     predictor = method.fit(data, context)
-    fitted = time.perf_counter()
+    fitted = clock.lap()
     reporter.stage("evaluate")
-    outputs = np.asarray(predictor.predict(splits.test.inputs), dtype=np.float32)
-    if not np.isfinite(outputs).all():
-        raise TrainingDivergedError("predictions on the test split are not finite", hint="lower recipe.learning_rate")
-    scores = scored(task, config, outputs, splits)
+    outputs = checked_outputs(predictor.predict(read_only(splits.test).inputs), len(splits.test), floors.shape)
+    seal.check()
+    scores = measure(metrics, outputs, splits.test)
     stages = {name: history.seconds for name, history in context.histories.items()}
-    measured.seconds |= stages | {"build": fitted - began - sum(stages.values()), "evaluate": time.perf_counter() - fitted}
+    clock.seconds |= stages | {"build": fitted - sum(stages.values()), "evaluate": clock.lap()}
     trained = context.histories.get("train")
     kept = None
     if predictions is not None and is_main_process():
-        kept = predictions.save(prepared.run_id, outputs, lambda rounded: measure(metrics, rounded, splits.test) == scores.metrics)
+        kept = predictions.save(prepared.run_id, outputs, lambda rounded: measure(metrics, rounded, splits.test) == scores)
     return {
         "status": "ok",
-        "metrics": scores.metrics,
-        "floor": scores.floor,
-        "persistence": scores.persistence,
+        "metrics": scores,
+        "floor": floors.constant,
+        "persistence": floors.persistence,
         "scoring": scoring_code(task, config),
         "training": {name: _training_record(history) for name, history in context.histories.items()},
         "predictions_sha256": outputs_digest(outputs),
@@ -196,61 +185,4 @@ def _training_record(history: History) -> TrainingRecord:
         stopped=history.stopped,
         parts=history.parts,
         resumed_from=history.resumed_from,
-    )
-
-
-def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome: dict[str, Any], command: str) -> RunRecord:
-    config, task = prepared.config, prepared.task
-
-    def component(kind: str, name: str, params: dict[str, Any]) -> ComponentRecord:
-        plugin = registry.entry(kind, name).plugin
-        return ComponentRecord(name=name, params=params, plugin=plugin.name, distribution=plugin.distribution, version=plugin.version)
-
-    return RunRecord(
-        run_id=prepared.run_id,
-        suite=config.suite,
-        task=_task_record(task, config.tier, prepared.data),
-        source=_task_record(prepared.source.task, prepared.source.tier, prepared.source.data) if prepared.source else None,
-        weights_sha256=prepared.identity.weights,
-        method=component("method", config.method.name, config.method.params),
-        slots={slot: component(SLOTS[slot], chosen.name, chosen.params) for slot, chosen in config.slots().items()},
-        track=config.track,
-        preset=config.preset,
-        seed=config.seed,
-        seconds={name: round(value, 3) for name, value in measured.seconds.items()},
-        environment=_environment(config),
-        started=measured.started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        command=plain_text(command),
-        variant=changes_from_preset(registry, config),
-        config=config,
-        code_sha256=prepared.identity.code_sha256,
-        identity=prepared.identity,
-        **outcome,
-    )
-
-
-def _task_record(task: Task, tier: Tier, data: Data) -> TaskRecord:
-    return TaskRecord(
-        name=task.name,
-        version=task.version,
-        tier=tier,
-        data_sha256=data.sha256,
-        sizes={name: len(getattr(data.splits, name)) for name in SPLIT_NAMES},
-        real="all of it: the published files" if tier == "official" else task.real,
-    )
-
-
-def _environment(config: RunConfig) -> EnvironmentRecord:
-    device = torch.cuda.get_device_name() if config.device.startswith("cuda") else platform.processor() or platform.machine()
-    return EnvironmentRecord(
-        pare_bench=importlib.metadata.version("pare-bench"),
-        revision=revision(),
-        python=platform.python_version(),
-        platform=platform.platform(),
-        device=device,
-        threads=torch.get_num_threads(),
-        processes=launched_processes(),
-        numerics=numerics(),
-        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
     )

@@ -17,12 +17,12 @@ from pare_bench.scoring.tracks import released_metrics
 
 
 @dataclass(frozen=True)
-class Scores:
-    """All metrics of a run, the primary one first, and the primary metric of the floors."""
+class Floors:
+    """The primary metric of the floors, and the ``shape`` of the output for one example."""
 
-    metrics: tuple[MetricRecord, ...]
-    floor: float
+    constant: float
     persistence: float | None
+    shape: tuple[int, ...]
 
 
 def metrics_of(task: Task, config: RunConfig) -> tuple[Metric, ...]:
@@ -38,12 +38,16 @@ def measure(metrics: Sequence[Metric], outputs: NDArray[np.floating], test: Spli
     )
 
 
-def scored(task: Task, config: RunConfig, outputs: NDArray[np.floating], splits: Splits) -> Scores:
-    """Return the scores of ``outputs`` on the test split, and of the floors."""
-    metrics = metrics_of(task, config)
-    floor = metrics[0].compute(ConstantPredictor(task.target, splits.train).predict(splits.test.inputs), splits.test)
-    persistence = metrics[0].compute(PersistencePredictor(task.target).predict(splits.test.inputs), splits.test) if persists(task.target) else None
-    return Scores(measure(metrics, outputs, splits.test), floor, persistence)
+def floors_of(task: Task, config: RunConfig, splits: Splits) -> Floors:
+    """Return what the floors score on the test split."""
+    metric, test = metrics_of(task, config)[0], splits.test
+    constant = ConstantPredictor(task.target, splits.train)
+    persistence = PersistencePredictor(task.target) if persists(task.target) else None
+    return Floors(
+        metric.compute(constant.predict(test.inputs), test),
+        metric.compute(persistence.predict(test.inputs), test) if persistence else None,
+        constant.output.shape,
+    )
 
 
 def scoring_code(task: Task, config: RunConfig) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pare_bench.config.resolution import Request, changes_from_preset, resolve
-from pare_bench.config.settings import options
+from pare_bench.config.settings import options_of
 from pare_bench.registry.names import Registry
 
 REGISTRY = Registry.from_environment()
@@ -49,9 +49,9 @@ def test_a_preset_that_is_not_there_says_nothing():
 
 
 def test_options_of_a_command_in_the_short_form_of_paths():
-    assert options("pare-bench run -o mixer.params.begin=0.1 -o mixer.name=none --option=size.train=2 -o size.train=3") == (
+    assert options_of("pare-bench run -o mixer.params.begin=0.1 -o mixer.name=none --option=size.train=2 -o size.train=3") == (
         "mixer=none",
         "mixer.begin=0.1",
         "size.train=3",
     )
-    assert options("pare-bench run -o 'unclosed") == ()
+    assert options_of("pare-bench run -o 'unclosed") == ()

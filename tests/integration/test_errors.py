@@ -24,7 +24,7 @@ RUN = ("run", "--method", "constant", "--preset", "smoke")
         ((*RUN, "-o", "recipe.batch_size=none"), 2, ["recipe.batch_size"]),
         ((*RUN, "--seeds", "3-1"), 2, ["--seeds '3-1'"]),
         ((*RUN, "--device", "gpu7"), 2, ["--device 'gpu7'"]),
-        ((*RUN, "--tier", "official", "--task", "satellite"), 3, ["official"]),
+        ((*RUN, "--tier", "official", "--task", "satellite", "--fail-fast"), 3, ["official"]),
         ((*RUN, "--tier", "bogus"), 2, ["tier", "bogus"]),
         ((*RUN, "--track", "paqer"), 2, ["track", "paqer", "'clean' or 'paper'"]),
         ((*RUN, "--preset", "papers"), 2, ["unknown preset 'papers'", "did you mean 'paper'?"]),

@@ -14,7 +14,7 @@ from pare_bench.datasets import run_data
 from pare_bench.digests.distributions import Distributions
 from pare_bench.provenance.body import Body
 from pare_bench.records.record import RunRecord
-from pare_bench.runs import preparation, runner
+from pare_bench.runs import preparation, recording
 
 TINY = ("--preset", "smoke", "-o", "size.train=8", "-o", "size.val=4", "-o", "size.test=4", "-o", "budget.epochs=1")
 SOURCE = ("-o", "source_size.train=8", "-o", "source_size.val=1", "-o", "source_size.test=1")
@@ -252,8 +252,8 @@ def test_the_environment_does_not_enter(mutant, monkeypatch):
     _, first, _ = mutant()
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
-    monkeypatch.setattr(runner, "launched_processes", lambda: 1)
-    monkeypatch.setattr(runner.platform, "python_version", lambda: "9.9.9")
+    monkeypatch.setattr(recording, "launched_processes", lambda: 1)
+    monkeypatch.setattr(recording.platform, "python_version", lambda: "9.9.9")
     try:
         served, again, _ = mutant()
     finally:

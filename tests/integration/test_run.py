@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pare_bench.records.record import RunRecord
+from pare_bench.records.store import Store
 
 #: Seconds instead of minutes: few examples, one epoch.
 TINY = ("--preset", "smoke", "-o", "size.train=32", "-o", "size.val=16", "-o", "size.test=16", "-o", "budget.epochs=1", "-o", "recipe.batch_size=32")
@@ -231,5 +232,8 @@ def test_an_interrupt_behind_another_error_is_an_interrupt(pare_bench, tmp_path,
         assert code == 130
         assert "Traceback" not in err
     else:
+        assert pare_bench(*call)[0] == 1
+        (record,) = Store(tmp_path).records()
+        assert record.reason == "UnboundLocalError: parent_r"
         with pytest.raises(UnboundLocalError):
-            pare_bench(*call)
+            pare_bench(*call, "--fail-fast")
