@@ -88,10 +88,13 @@ class Claims:
             OSError: the folder cannot be written.
         """
         own = Owner.now()
+        # Before anybody can read it: another thread would take it for one that was given up.
+        _HELD.add(own.token)
         text = json.dumps({**(facts or {}), **{name: value for name, value in vars(own).items() if name != "silent"}})
         while not _created(path, text.encode()):
             other = owner_of(path)
             if other is not None and other.alive():
+                _HELD.discard(own.token)
                 return other
             if not path.exists():
                 continue
@@ -120,7 +123,6 @@ class Claims:
     def _keep(self, path: Path, token: str) -> None:
         ended = threading.Event()
         self._beating[path] = token, ended
-        _HELD.add(token)
 
         def beat() -> None:
             while not ended.wait(BEAT):

@@ -1,0 +1,139 @@
+"""Two equal commands in one ``--out``: each run is done once, and what a dead process left is taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pare_bench.records.store import Store
+from pare_bench.runs.marks import RunningRuns
+
+TINY = ("--preset", "smoke", "-o", "size.train=16", "-o", "size.val=8", "-o", "size.test=8")
+
+
+def command(out, *options, epochs=1, seeds="0"):
+    words = ["run", "--method", "full_finetune", "--task", "satellite", "--out", str(out), *TINY, "-o", f"budget.epochs={epochs}", "--seeds", seeds]
+    return [sys.executable, "-m", "pare_bench", *words, *options]
+
+
+def start(*words, **options):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command(*words, **options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_two_equal_commands_do_each_run_once(tmp_path):
+    """Seen: both trained."""
+    both = [start(tmp_path, seeds="0-2", epochs=20) for _ in range(2)]
+    told = [process.communicate(timeout=240) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    lines = [line for _, err in told for line in err.splitlines() if line.startswith("[")]
+    assert len(lines) == 6
+    assert sum("served from the store" in line for line in lines) == 3
+    assert len(list(Store(tmp_path).records())) == 3
+    assert any("left for now: process" in err for _, err in told)
+    assert not (tmp_path / "running").exists()
+
+
+def test_what_a_killed_process_worked_on_is_taken_over_by_the_one_that_waits(tmp_path):
+    first = start(tmp_path, epochs=100_000)
+    until(lambda: RunningRuns(tmp_path).all())
+    second = start(tmp_path, epochs=100_000)
+    for line in second.stderr:
+        if "waiting for process" in line:
+            break
+    assert f"process {first.pid} on" in line
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    until(lambda: [run.owner.process for run in RunningRuns(tmp_path).all()] == [second.pid])
+    second.send_signal(signal.SIGTERM)
+    second.communicate(timeout=60)
+    assert second.returncode == 143
+
+
+def test_with_no_wait_a_run_of_another_process_is_left_with_a_line(tmp_path):
+    first = start(tmp_path, epochs=100_000)
+    until(lambda: RunningRuns(tmp_path).all())
+    second = start(tmp_path, "--no-wait", "--format", "json", epochs=100_000)
+    out, err = second.communicate(timeout=60)
+    first.kill()
+    first.communicate()
+    assert second.returncode == 0, err
+    assert "1 runs are left to the processes that work on them (--no-wait)" in err
+    assert json.loads(out) == []
+
+
+def test_a_run_given_up_in_this_process_is_not_waited_for(tmp_path, pare_bench, monkeypatch):
+    """After Ctrl-C in a notebook the mark names a live process: the notebook's own."""
+    from pare_bench.runs import runner
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    words = command(tmp_path)[3:]
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_fit_and_score", interrupted)
+        assert pare_bench(*words)[0] == 130
+    assert [run.alive() for run in RunningRuns(tmp_path).all()] == [False]
+    assert pare_bench(*words)[0] == 0
+
+
+def test_a_failure_that_another_process_has_just_had_is_not_repeated(tmp_path, pare_bench, monkeypatch):
+    from pare_bench.runs import campaign
+
+    words = command(tmp_path)[3:]
+    assert pare_bench(*words, "-o", "recipe.learning_rate=1e30")[0] == 1
+    (failed,) = Store(tmp_path).records()
+    later = failed.model_copy(update={"finished": "2999-01-01T00:00:00.000+00:00"})
+    owners = iter(["process 1 on another", "process 1 on another", None])
+    monkeypatch.setattr(campaign._Campaign, "_owner", lambda *_: next(owners))
+    monkeypatch.setattr(campaign._Campaign, "_at_work", lambda *_: Store(tmp_path).save(later) and False)
+    code, _, err = pare_bench(*words, "-o", "recipe.learning_rate=1e30")
+    assert code == 1
+    assert "failed" in err
+    (found,) = Store(tmp_path).records()
+    assert found.finished == later.finished
+
+
+WITHOUT_FLOCK = """
+import errno, fcntl
+def flock(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = flock
+"""
+
+
+@pytest.mark.parametrize("flock", ["there", "none"])
+def test_processes_save_all_their_records_in_one_folder(tmp_path, flock, pare_bench):
+    """The long form has eight processes of 200 records each: ``PARE_BENCH_PROOF=long`` (docs/proofs.md)."""
+    count, each = (8, 200) if os.environ.get("PARE_BENCH_PROOF") == "long" else (3, 12)
+    tiny = ("--tier", "generated", "--preset", "smoke", "--out", str(tmp_path))
+    assert pare_bench("run", "--method", "constant", "--task", "satellite", *tiny)[0] == 0  # the data are made once
+    code = (WITHOUT_FLOCK if flock == "none" else "") + "import sys; from pare_bench.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    processes = []
+    for number in range(count):
+        seeds = f"{number * each}-{(number + 1) * each - 1}"
+        words = ("run", "--method", "constant", "--task", "satellite", *tiny, "--seeds", seeds, "--format", "json")
+        processes.append(subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment))
+    told = [process.communicate(timeout=3000)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * count, told
+    assert not [err for err in told if "Traceback" in err or "warning" in err]
+    code, out, _ = pare_bench("leaderboard", "validate", str(tmp_path), "--format", "json")
+    assert (code, json.loads(out)["checked"], json.loads(out)["problems"]) == (0, count * each, [])
+    board = json.loads((tmp_path / "leaderboard.json").read_text())
+    assert board["divisions"][0]["methods"]["constant"]["tasks"]["satellite"]["n"] == count * each
+    left = {path.name for path in tmp_path.iterdir()} - {"records", "predictions", "leaderboard.json", ".leaderboard.lock"}
+    assert not left
