@@ -77,11 +77,13 @@ PUBLISHED: Mapping[str, PublishedFile] = {
     ),
     "shallow_water": PublishedFile(
         *("2D_rdb_NA_NA.h5", 133021, "75d838c47aa410694bdc912ea7f22282", "groups", ("height",)),
-        *(2, 1.0, 1, 101, "last", True),
+        *(2, 1.0, 1, 101, "last"),
+        blocks=True,
     ),
     "diffusion_reaction_2d": PublishedFile(
         *("2D_diff-react_NA_NA.h5", 133017, "b8d0b86064193195ddc30c33be5dc949", "groups", ("activator", "inhibitor")),
-        *(2, 5.0, 1, 101, "last", True),
+        *(2, 5.0, 1, 101, "last"),
+        blocks=True,
     ),
     "navier_stokes_2d": PublishedFile(
         *(_PLANE, 164691, "75a34f34a3dcd9bc8ae4b7adf8bf372c", "stacked", ("density", "Vx", "Vy", "pressure")),
