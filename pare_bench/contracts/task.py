@@ -163,7 +163,8 @@ class Task(ABC):
     ``{"cpu": {"budget.epochs": 30, "recipe.batch_size": 8}}``; every method gets the same. ``released_configurations`` names the released
     configuration files whose settings preset ``paper`` takes, by method (``"pare"``, ``"orca"``); empty where nothing is published.
 
-    ``official_files`` are the published files, below the folder ``name`` of the data root.
+    ``official_files`` are the published files, below the folder ``name`` of the data root. ``found`` is what :meth:`official` has learnt about those
+    it read and the record should say, such as which version of the labels they have.
 
     ``released_params`` are the parameters that the ``paper`` track changes. ``inputs`` may depend on them: then the class has the shape of the
     default parameters and an instance its own.
@@ -188,6 +189,7 @@ class Task(ABC):
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params if params is not None else self.Params()
+        self.found: str | None = None
 
     def official(self, files: Files, track: Track) -> Splits:  # noqa: ARG002 - what a reader takes
         """Read the published files; never downloads. ``files`` is the only way to them, so that what was read enters the run's identity.
