@@ -52,7 +52,7 @@ class Spherical(SimulatedTask):
     whether the channels were stretched to 0 .. 255 together (here they are). The parameter stands in every record; scores of both sources are not
     comparable.
 
-    Measured on version 1 at size ``cpu`` (600 training images, 6 of a class; test error, 1 seed): constant 0.99; a five-layer convolution network (32, 48, 64,
+    Measured on version 1, size ``cpu`` (600 images, 6 of a class; test error, 1 seed): constant 0.99; a five-layer convolution network (32, 48, 64,
     96, 128 channels, kernels 3, strides 2, 1, 2, 1, 2, batch norm, global average, dropout 0.3; no augmentation; AdamW, weight decay 0.05,
     one-cycle peak 5e-3, batch 32, 20 epochs, 160 s, busy core) 0.873: shape wrong in 0.78 of the images, texture in 0.42. Six images of a class are
     few for a task without augmentation. The Bayes rate is not known.
