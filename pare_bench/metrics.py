@@ -91,7 +91,8 @@ def auroc_ovo_error(logits: ArrayOrTensor, labels: ArrayOrTensor) -> float:
     """Return 1 - AUROC of softmax probabilities: binary, or the plain mean over pairs of classes (Hand & Till 2001).
 
     For two columns the score is the probability of class 1. Otherwise, for each pair (a, b) of classes that occur in ``labels``, AUROC of p_a
-    for a against b and of p_b for b against a are averaged; scikit-learn's ``multi_class="ovo", average="macro"``.
+    for a against b and of p_b for b against a are averaged; scikit-learn's ``multi_class="ovo", average="macro"``. Examples are ranked by
+    :func:`class_log_odds`, which have the order of the probabilities and, unlike them, do not round to 0 or 1.
 
     Args:
         logits: ``[n classes]``.
@@ -104,17 +105,42 @@ def auroc_ovo_error(logits: ArrayOrTensor, labels: ArrayOrTensor) -> float:
     present = np.unique(classes)
     if len(present) < 2:
         raise ValueError("AUROC is undefined: fewer than two classes occur in the labels")
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    odds = class_log_odds(scores)
     if scores.shape[1] == 2:
-        return 1.0 - _auroc(probabilities[:, 1], classes == 1)
+        return 1.0 - _auroc(odds[:, 1], classes == 1)
     values = []
     for position, first in enumerate(present):
         for second in present[position + 1 :]:
             pair = (classes == first) | (classes == second)
             is_first = classes[pair] == first
-            values.append((_auroc(probabilities[pair, first], is_first) + _auroc(probabilities[pair, second], ~is_first)) / 2)
+            values.append((_auroc(odds[pair, first], is_first) + _auroc(odds[pair, second], ~is_first)) / 2)
     return float(1.0 - np.mean(values))
+
+
+def class_log_odds(logits: ArrayOrTensor) -> NDArray[np.float64]:
+    """Return log(p / (1 - p)) ``[n classes]`` of the softmax probabilities p: each logit minus the log of the summed exponentials of the others.
+
+    What ranks by a probability ranks by these. A softmax in double precision is exactly 0 or 1 where logits are some 40 (or, below, 745) apart,
+    so that confident examples tie, and its logarithm still ties those near 1; here the order is kept at both ends.
+
+    Args:
+        logits: ``[n classes]``, at least two classes.
+
+    Raises:
+        ValueError: also when there are fewer classes.
+    """
+    scores = _array(logits, "logits").astype(np.float64)
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise ValueError(f"logits must be [n classes] with at least two classes, not {list(scores.shape)}")
+    # Relative to the largest, as in a softmax: rows that differ by a constant tie. The floor keeps differences finite.
+    with np.errstate(over="ignore"):
+        relative = np.maximum(scores - scores.max(axis=1, keepdims=True), -np.finfo(np.float64).max / 4)
+    odds = np.empty_like(relative)
+    for column in range(relative.shape[1]):
+        # In rising order, so that a sum does not depend on which class has which logit: what ties on paper ties here.
+        others = np.sort(np.delete(relative, column, axis=1), axis=1)
+        odds[:, column] = relative[:, column] - others[:, -1] - np.log(np.exp(others - others[:, -1:]).sum(axis=1))
+    return odds
 
 
 def mask_auroc_error(logits: ArrayOrTensor, mask: ArrayOrTensor) -> float:

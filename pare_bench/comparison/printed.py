@@ -29,6 +29,7 @@ class Printed:
 
     ``value`` is in the unit of our ``metric``, ``printed`` as it stands in ``unit``; the true value may be ``rounding`` away. ``method`` is our name
     of ``label``, None where we have none. ``definition`` names what was measured, ``evidence`` where the number was read, ``checked`` how.
+    ``not_comparable`` is the reason why it stands beside no score of ours, whatever the data and the track; empty where there is none.
     """
 
     suite: str
@@ -51,11 +52,13 @@ class Printed:
     verified: bool
     checked: str
     note: str
+    not_comparable: str = ""
 
     @property
     def status(self) -> str:
-        """Whether it was verified, and where it was read."""
-        return f"{'verified' if self.verified else 'UNVERIFIED'}: {self.evidence}"
+        """Whether it was verified, where it was read, and why it is not comparable where it is not."""
+        read = f"{'verified' if self.verified else 'UNVERIFIED'}: {self.evidence}"
+        return f"{read}; NOT COMPARABLE: {self.not_comparable}" if self.not_comparable else read
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,13 @@ def definitions_of(numbers: Iterable[Printed]) -> list[tuple[str, str]]:
 
 
 def reproduction_cards(numbers: Sequence[Printed], division: Division, rows: Sequence[TaskRow]) -> tuple[Card, ...]:
-    """Return the cards of all methods that have printed numbers; none where the data are not the official ones."""
+    """Return the cards of all methods that have comparable printed numbers; none where the data are not the official ones."""
     if division.tier != "official":
         return ()
     cards = []
     for row in rows:
         for number in of_division(numbers, division, [row.task]):
-            cell = row.cells.get(number.method or "")
+            cell = None if number.not_comparable else row.cells.get(number.method or "")
             if cell is not None and cell.mean is not None and number.metric == row.metric:
                 verdict = _verdict(number, division, cell)
                 cards.append(Card(row.task, number.method or "", number, cell.mean, cell.interval, cell.n, verdict))

@@ -21,7 +21,8 @@ def printed_parts(comparison: Comparison) -> Iterator[Table | Sentence]:
     rows = []
     for each in shown:
         own = cells[each.task or ""].get(each.method or "")
-        texts = (f"{each.value:g}", each.metric or each.unit, "-" if own is None else cell_text(own), each.status, each.definition)
+        ours = "-" if own is None else "not comparable" if each.not_comparable else cell_text(own)
+        texts = (f"{each.value:g}", each.metric or each.unit, ours, each.status, each.definition)
         rows.append((each.task or "", each.label, *texts, places[each.source, each.table]))
     yield Table(
         "Printed numbers, not ranked with the scores above",

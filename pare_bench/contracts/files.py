@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -16,7 +16,8 @@ class OfficialFile:
 
     ``size`` is in bytes, as published where that is known; ``sha256`` and ``md5`` only where a trustworthy source prints them (what is not known is
     recorded on first use). ``members`` names what an archive unpacks to, so that an unpacked copy is recognised. ``optional`` files are
-    one of several ways to have the data, or serve one track alone.
+    one of several ways to have the data, or serve one track alone. ``replaced`` are files that were once published under this name, as pairs (MD5,
+    why they were replaced), so that one who still has such a file is told.
     """
 
     path: str
@@ -26,6 +27,15 @@ class OfficialFile:
     md5: str | None = None
     members: tuple[str, ...] = ()
     optional: bool = False
+    replaced: tuple[tuple[str, str], ...] = ()
+
+    def unlike(self, digests: Mapping[str, str]) -> str | None:
+        """Say how ``digests`` (``sha256``, and ``md5`` where one is published) differ from the published ones, or None."""
+        for kind, published in (("sha256", self.sha256), ("md5", self.md5)):
+            if published and digests[kind] != published.lower():
+                why = dict(self.replaced).get(digests.get("md5", ""))
+                return f"is the file that was replaced, {why}" if why else f"has {kind} {digests[kind]}, published is {published}"
+        return None
 
 
 class Files(Protocol):

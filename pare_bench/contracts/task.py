@@ -163,7 +163,8 @@ class Task(ABC):
     ``{"cpu": {"budget.epochs": 30, "recipe.batch_size": 8}}``; every method gets the same. ``released_configurations`` names the released
     configuration files whose settings preset ``paper`` takes, by method (``"pare"``, ``"orca"``); empty where nothing is published.
 
-    ``official_files`` are the published files, below the folder ``name`` of the data root.
+    ``official_files`` are the published files, below the folder ``name`` of the data root. ``found`` is what :meth:`official` has learnt about those
+    it read and the record should say, such as which version of the labels they have.
 
     ``released_params`` are the parameters that the ``paper`` track changes. ``inputs`` may depend on them: then the class has the shape of the
     default parameters and an instance its own.
@@ -178,6 +179,7 @@ class Task(ABC):
     target: ClassVar[Target]
     metrics: ClassVar[tuple[Metric, ...]]
     real: ClassVar[str | None] = None
+    found: str | None = None
     sizes: ClassVar[Mapping[str, TaskSize]]
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     preset_settings: ClassVar[Mapping[str, Mapping[str, object]]] = {}

@@ -324,9 +324,7 @@ class ResumingDownloader:
         problem = f"has {size} bytes, published are {file.size}" if file.size is not None and size != file.size else None
         if problem is None and (file.sha256 or file.md5):
             digests = file_digests(part, md5=bool(file.md5), fresh=True)
-            for kind, promised in (("sha256", file.sha256), ("md5", file.md5)):
-                if promised and digests[kind] != promised.lower():
-                    problem = f"has {kind} {digests[kind]}, published is {promised}"
+            problem = file.unlike(digests)
         elif problem is None:
             # Nobody vouches for its bytes, so at least its own checksums and lengths must agree, and the server must have no more of it.
             problem = whole_problem(part, file.path)

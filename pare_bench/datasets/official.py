@@ -159,9 +159,8 @@ class OfficialFiles:
 
     def _compare(self, found: Path, digests: dict[str, str], declared: OfficialFile | None) -> None:
         again = f"rm '{found}' && pare-bench data fetch {self.task}"
-        for kind, promised in (("sha256", declared and declared.sha256), ("md5", declared and declared.md5)):
-            if promised and digests[kind] != promised.lower():
-                raise IntegrityError(f"'{found}' has {kind} {digests[kind]}, published is {promised}", hint=again)
+        if declared and (problem := declared.unlike(digests)):
+            raise IntegrityError(f"'{found}' {problem}", hint=again)
         if self._index is None:
             self._index = {name: entry.sha256 for name, entry in read_index(self.root).items()}
         # A file that is named by its absolute path may lie elsewhere; the index knows none of those.

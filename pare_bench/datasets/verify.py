@@ -58,9 +58,8 @@ def _check(root: Path, task: str, name: str, file: OfficialFile | None, entry: I
         return Check(task, name, 0, "", False, "is recorded and missing")
     digests = file_digests(path, md5=bool(file and file.md5), fresh=True)
     problem = content_problem(path)
-    for kind, published in (("sha256", file and file.sha256), ("md5", file and file.md5)):
-        if published and digests[kind] != published.lower():
-            problem = f"has {kind} {digests[kind]}, published is {published}"
+    if file and (unlike := file.unlike(digests)):
+        problem = unlike
     if problem is None and entry is not None and entry.sha256 != digests["sha256"] and not accept:
         problem = f"has sha256 {digests['sha256']}, recorded is {entry.sha256}"
     result = problem or ("as published" if file and (file.sha256 or file.md5) else "as recorded" if entry and not accept else "recorded now")

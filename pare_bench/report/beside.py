@@ -36,6 +36,8 @@ def _beside(section: Section, task: str, numbers: Sequence[Printed], cards: Sequ
     says = "Printed numbers, on the official data and in the unit of our metric. They are not ranked, and unverified ones enter no verdict."
     if tier != "official":
         says += f" The scores above are on {tier} data: the two must not be compared."
+    if any(each.not_comparable for each in own):
+        says += " Those marked as not comparable belong to other data, whatever the tier: the reason stands in their row."
     return Beside(
         says,
         [(each, places[each.source, each.table]) for each in own],

@@ -120,7 +120,7 @@ def _task_record(task: Task, tier: Tier, data: Data) -> TaskRecord:
         tier=tier,
         data_sha256=data.sha256,
         sizes={name: len(getattr(data.splits, name)) for name in SPLIT_NAMES},
-        real="all of it: the published files" if tier == "official" else task.real,
+        real="; ".join(filter(None, ("all of it: the published files", task.found))) if tier == "official" else task.real,
     )
 
 

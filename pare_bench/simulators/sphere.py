@@ -1,9 +1,11 @@
 """Flat images on the sphere, as NAS-Bench-360's Spherical task lays CIFAR-100 on it.
 
 The sphere has radius 1 and stands with its south pole on the plane that carries the image, a square of half side 1.5 about the origin. A ray
-from just above the north pole, (0, 0, 2.001), through a point of the lower hemisphere meets the plane at the pixel that the point
-shows (the equator at radius 2, so the image covers nearly the whole hemisphere). The rest of the sphere is black. The sphere is sampled on
-the equiangular grid of Driscoll and Healy (Advances in Applied Mathematics 15, 1994) after a rotation (Cohen et al., Spherical CNNs, ICLR 2018).
+from just above the north pole, (0, 0, 2.001), through a point of the lower hemisphere meets the plane at the pixel that the point shows (the
+equator at radius 2, so the image covers nearly the whole hemisphere): x, the direction of longitude 0, runs along the rows' numbers and y along
+those of the columns, as in s2cnn's template (examples/mnist/gendata.py), of which NAS-Bench-360 has a copy. The rest of the sphere is black. The
+sphere is sampled on the equiangular grid of Driscoll and Healy (Advances in Applied Mathematics 15, 1994) after a rotation (Cohen et al.,
+Spherical CNNs, ICLR 2018).
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def project(images: Floats, rotations: Floats, bandwidth: int) -> NDArray[np.flo
     # The centre lies at height 1.
     stretch = ORIGIN_HEIGHT / (ORIGIN_HEIGHT - 1 - np.minimum(points[..., 2], 0))
     height, width = images.shape[2:]
-    columns = (points[..., 0] * stretch / HALF_SIDE + 1) / 2 * (width - 1)
-    rows = (points[..., 1] * stretch / HALF_SIDE + 1) / 2 * (height - 1)
+    rows = (points[..., 0] * stretch / HALF_SIDE + 1) / 2 * (height - 1)
+    columns = (points[..., 1] * stretch / HALF_SIDE + 1) / 2 * (width - 1)
     return np.asarray(_bilinear(images, rows, columns) * south[:, None], dtype=np.float32)
 
 

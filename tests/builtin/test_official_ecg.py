@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+import shutil
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +17,23 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
 from pare_bench.builtin.suites.nas360.ecg import Ecg, recording_f1_error
-from pare_bench.builtin.suites.nas360.ecg_files import FIXED_STRIDES, RELEASED_STRIDES, Recordings, convert_pickle, convert_release, join_recordings
+from pare_bench.builtin.suites.nas360.ecg_files import (
+    FIXED_STRIDES,
+    LABEL_VERSIONS,
+    LETTERS,
+    RELEASED_STRIDES,
+    TABLES,
+    Recordings,
+    convert_archive,
+    convert_pickle,
+    convert_release,
+    join_recordings,
+)
 from pare_bench.contracts.task import Split, Splits, Track
-from pare_bench.datasets.official import OfficialFiles
+from pare_bench.datasets.cache import Data
+from pare_bench.datasets.official import OfficialFiles, state_of
 from pare_bench.errors import DataMissingError, IntegrityError
+from pare_bench.runs.runner import _task_record
 from pare_bench.scoring.tracks import chunked
 
 PUBLISHED = {"N": 500, "A": 83, "O": 250, "~": 25}
@@ -290,3 +307,117 @@ def test_a_refused_release_reaches_the_user_as_one_line(tmp_path: Path) -> None:
 def test_without_files_it_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataMissingError, match=r"challenge2017.pkl"):
         read(tmp_path)
+
+
+def zipped(folder: Path, *, inside: str | None = None) -> None:
+    """Put the unpacked release into ``training2017.zip`` as PhysioNet does, with the table beside it or ``inside`` under that name."""
+    if inside:
+        (folder / "REFERENCE-v3.csv").rename(folder / "training2017" / inside)
+    with zipfile.ZipFile(folder / "training2017.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((folder / "training2017").iterdir()):
+            archive.write(path, f"training2017/{path.name}")
+    shutil.rmtree(folder / "training2017")
+
+
+@pytest.mark.parametrize("inside", [None, "REFERENCE.csv", "REFERENCE-v3.csv"])
+def test_the_zip_gives_what_the_pickle_gives(tmp_path: Path, inside: str | None) -> None:
+    data, letters = written.recordings(3)
+    written.write_pickle(tmp_path / "pickle" / "ecg", data, letters)
+    written.write_release(tmp_path / "zip" / "ecg", data, letters)
+    zipped(tmp_path / "zip" / "ecg", inside=inside)
+    first, second = read(tmp_path / "pickle"), read(tmp_path / "zip")
+    for one, other in ((first.train, second.train), (first.val, second.val), (first.test, second.test)):
+        np.testing.assert_array_equal(one.inputs[:], other.inputs[:])
+        np.testing.assert_array_equal(one.targets[:], other.targets[:])
+    # Nothing is unpacked for that.
+    assert not (tmp_path / "zip" / "ecg" / "training2017").exists()
+    assert state_of(tmp_path / "zip", "ecg", Ecg.official_files) == "present"
+
+
+def test_a_table_beside_the_zip_goes_before_the_one_inside(tmp_path: Path) -> None:
+    data, letters = written.recordings()
+    written.write_release(tmp_path / "ecg", data, letters)
+    zipped(tmp_path / "ecg", inside="REFERENCE.csv")
+    swapped = {"N": "A", "A": "N"}
+    table = "".join(f"A{number:05d},{swapped.get(letter, letter)}\n" for number, letter in enumerate(letters, 1))
+    (tmp_path / "ecg" / "REFERENCE-v3.csv").write_text(table, encoding="ascii")
+    inside, beside = (convert_archive([*tables, tmp_path / "ecg" / "training2017.zip"])["labels"] for tables in ([], [tmp_path / "ecg" / TABLES[0]]))
+    assert inside.tolist() == [LETTERS.index(letter) for letter in letters]
+    assert beside.tolist() == [LETTERS.index(swapped.get(letter, letter)) for letter in letters]
+
+
+def test_a_heading_in_the_table_is_passed_over(tmp_path: Path) -> None:
+    written.write_release(tmp_path / "ecg", *written.recordings())
+    table = tmp_path / "ecg" / "REFERENCE-v3.csv"
+    known = read(tmp_path).train.targets[:]
+    table.write_text(f"data_source,class\n{table.read_text()}")
+    np.testing.assert_array_equal(read(tmp_path).train.targets[:], known)
+
+
+def bad_no_table(folder: Path) -> None:
+    zipped(folder)
+    (folder / "REFERENCE-v3.csv").unlink()
+
+
+def bad_large(folder: Path) -> None:
+    with (folder / "training2017" / "A00007.mat").open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    zipped(folder)
+
+
+def bad_zip_twice(folder: Path) -> None:
+    bad_twice(folder)
+    with zipfile.ZipFile(folder / "training2017.zip", "w") as archive:
+        for path in sorted((folder / "training2017").rglob("*.mat")):
+            archive.write(path, path.relative_to(folder).as_posix())
+    shutil.rmtree(folder / "training2017")
+
+
+def bad_zip_member(folder: Path) -> None:
+    bad_bytes(folder)
+    zipped(folder)
+
+
+def bad_zip_end(folder: Path) -> None:
+    zipped(folder)
+    path = folder / "training2017.zip"
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (bad_no_table, "neither REFERENCE-v3.csv nor REFERENCE.csv is in it"),
+        (bad_large, "member 'training2017/A00007.mat' has 16777217 bytes, at most 16777216 are read"),
+        (bad_zip_twice, "'A00008.mat' is there twice"),
+        (bad_zip_member, "'A00007.mat' is no MATLAB file"),
+        (bad_zip_end, "is truncated: the end of the archive is missing"),
+    ],
+)
+def test_bad_zips_are_refused_in_one_line(tmp_path: Path, spoil, words: str) -> None:
+    written.write_release(tmp_path / "ecg", *written.recordings())
+    spoil(tmp_path / "ecg")
+    with pytest.raises(IntegrityError, match=words) as caught:
+        read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_version_of_the_labels_is_recognised_warned_of_and_recorded(tmp_path: Path, monkeypatch) -> None:
+    """By the letters themselves, whatever the file is called and however its lines end."""
+    data, letters = written.recordings()
+    written.write_release(tmp_path / "ecg", data, letters, "REFERENCE.csv")
+    digest = hashlib.sha256("".join(letters).encode()).hexdigest()
+    monkeypatch.setitem(LABEL_VERSIONS, digest, ("version 2", 148))
+    task = Ecg()
+    with pytest.warns(
+        RuntimeWarning, match=r"the labels of 'REFERENCE\.csv' are version 2, of which 148 of 40 differ from version 3, .*v3\.csv into"
+    ):
+        splits = task.official(OfficialFiles(tmp_path, "ecg", Ecg.official_files), "clean")
+    assert task.found == "labels of version 2"
+    record = _task_record(task, "official", Data.of(splits, "0" * 64))
+    assert record.real == "all of it: the published files; labels of version 2"
+    monkeypatch.setitem(LABEL_VERSIONS, digest, ("version 3", 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task.official(OfficialFiles(tmp_path, "ecg", Ecg.official_files), "clean")
+    assert task.found == "labels of version 3"

@@ -412,3 +412,26 @@ def test_a_damaged_clip_of_the_release_is_named(release: Path, tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(IntegrityError, match=r"1000\.wav"):
         RELEASE.official(files(tmp_path / "own"), "clean")
+
+
+def test_missing_clips_of_the_release_are_counted(release: Path, tmp_path: Path) -> None:
+    """A part of the data is other data: refused, with how many and the first of them in the order of the lists."""
+    shutil.copytree(release, tmp_path / "own")
+    folder = tmp_path / "own" / "fsd50k"
+    for clip in ("FSD50K.dev_audio/1003", "FSD50K.dev_audio/2001", "FSD50K.eval_audio/3000"):
+        (folder / f"{clip}.wav").unlink()
+    total = sum(len(clips) for clips in written.CLIPS.values())
+    said = rf"dev\.csv' line \d+ names clip '(1003|2001)', and there is no 'FSD50K\.dev_audio/\1\.wav'; 3 of {total} clips are missing$"
+    with pytest.raises(IntegrityError, match=said) as caught:
+        RELEASE.official(files(tmp_path / "own"), "clean")
+    assert caught.value.hint == "pare-bench data fetch fsd50k"
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_chunks_are_counted(own: Path) -> None:
+    missing = [name for name, _ in written.chunk_rows("val")][2:6]
+    for name in missing:
+        (own / "fsd50k" / "chunks" / "dev" / name).unlink()
+    count = len(written.chunk_rows("tr")) + len(written.chunk_rows("val"))
+    with pytest.raises(IntegrityError, match=rf"val\.csv' line 4 names '.*{missing[0]}', and there is no '.*'; 4 of {count} chunks are missing$"):
+        Fsd50k().official(files(own), "clean")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,6 +18,7 @@ from pare_bench.builtin.suites.pdebench.published_files import PUBLISHED
 from pare_bench.contracts.examples import in_memory
 from pare_bench.contracts.task import Split, Splits
 from pare_bench.datasets.official import OfficialFiles, official_data
+from pare_bench.datasets.verify import verify_files
 from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.registry.names import Registry
 
@@ -110,6 +113,61 @@ def test_the_inhibitor_is_hidden_on_the_paper_track_alone(root):
         # The activator at the start, the inhibitor at the end (training) or a frame before it (testing).
         pairs = [(values[row, 0, :, :, 0][None], values[row, 99 if split is paper.test else 100, :, :, 1]) for row in rows]
         assert_rows(split, len(rows), pairs.__getitem__)
+
+
+def mean_of_blocks(field: np.ndarray, points: int) -> np.ndarray:
+    block = len(field) // points
+    places = [slice(place * block, (place + 1) * block) for place in range(points)]
+    return np.array([[field[rows, columns].astype(np.float64).mean() for columns in places] for rows in places])
+
+
+@pytest.mark.parametrize(("task", "scale", "offset"), [("shallow_water", 0.25, 1.0), ("diffusion_reaction_2d", 0.5, 0.0)])
+def test_what_single_cells_start_from_is_averaged_in_clean_alone(tmp_path, task, scale, offset):
+    """64 x 64 cells on 32 x 32: means of four cells in clean, one of the four on the paper track."""
+    with h5py.File(written.write(tmp_path, task, samples=10, grid=(64, 64))) as file:
+        values = np.array([file[f"{index:04d}"]["data"][:] for index in range(10)])
+    clean, paper = (read(tmp_path, task, track, points=32) for track in ("clean", "paper"))
+    ends = [1] if task == "diffusion_reaction_2d" else [0]
+    for index in (0, 7):
+        start, end = (np.moveaxis(values[index, frame], -1, 0) for frame in (0, 100))
+        wanted = np.array([(mean_of_blocks(field, 32) - offset) / scale for field in start])
+        np.testing.assert_allclose(clean.train.inputs[np.array([index])][0], wanted, rtol=1e-5, atol=1e-6)
+        wanted = np.array([mean_of_blocks(field, 32) for field in end]).squeeze()
+        np.testing.assert_allclose(clean.train.targets[np.array([index])][0], wanted, rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(paper.train.inputs[np.array([index])][0], start[:1, ::2, ::2])
+        np.testing.assert_array_equal(paper.train.targets[np.array([index])][0], end[ends].squeeze(0)[::2, ::2])
+
+
+CENTRES = (np.arange(128) + 0.5) * 5 / 128 - 2.5
+
+
+def dams(path: Path, radii: np.ndarray) -> None:
+    """Write a start of PDEBench's shallow water for each radius, 128 x 128 cells; the later frames are random."""
+    with h5py.File(path, "r+") as file:
+        for index, radius in enumerate(radii):
+            file[f"{index:04d}/data"][0, :, :, 0] = np.where(np.hypot(CENTRES[:, None], CENTRES) <= radius, 2, 1)
+
+
+def test_every_start_of_shallow_water_can_be_told_apart(tmp_path):
+    """Of every fourth of 128 x 128 cells many dams look alike: one input with several targets. Means of blocks tell them apart."""
+    # A dam changes where its radius passes the centre of a cell: 80 times between 0.3 and 0.7, of which every second one is taken.
+    radii = np.unique(np.hypot(CENTRES[:, None], CENTRES).round(9))
+    radii = radii[(radii > 0.3) & (radii < 0.7)] + 1e-6
+    assert len(radii) == 80
+    path = written.write(tmp_path, "shallow_water", samples=40, grid=(128, 128))
+    dams(path, radii[::2])
+    clean = read(tmp_path, "shallow_water", "clean", points=32)
+    starts = [start.tobytes() for split in (clean.train, clean.val, clean.test) for start in split.inputs[:]]
+    with h5py.File(path) as file:
+        different = len({file[name]["data"][0].tobytes() for name in file})
+        alike = len({file[name]["data"][0, ::4, ::4].tobytes() for name in file})
+    assert len(starts) == len(set(starts)) == different == 40
+    # As released, every fourth cell is kept, and said.
+    assert alike < 30
+    said = rf"the 40 different starts of '.*2D_rdb_NA_NA\.h5' are {alike} different inputs on task\.points=32: one input has several targets"
+    for track in ("paper", "clean"):
+        with pytest.warns(RuntimeWarning, match=said):
+            read(tmp_path, "shallow_water", track, points=32, law="published")
 
 
 @pytest.mark.parametrize("track", ["clean", "paper"])
@@ -282,7 +340,8 @@ def test_starts_are_compared_on_all_cells_and_quantities(tmp_path):
         for name in ("density", "Vx", "pressure"):
             file[name][5, 0] = file[name][4, 0]
         file["pressure"][5, 0, 1] += 1
-    assert len(read(tmp_path, "navier_stokes_1d", "clean", points=32).train) == 16
+    with pytest.warns(RuntimeWarning, match="the 20 different starts of .* are 19 different inputs on task.points=32"):
+        assert len(read(tmp_path, "navier_stokes_1d", "clean", points=32).train) == 16
     with h5py.File(path, "r+") as file:
         file["pressure"][5, 0, 1] = file["pressure"][4, 0, 1]
     clean = read(tmp_path, "navier_stokes_1d", "clean", points=32)
@@ -347,6 +406,26 @@ def test_every_file_is_declared_with_its_published_digest(root, task):
     # The small file is refused for what it is.
     with pytest.raises(IntegrityError, match=f"has md5 .*, published is {file.md5}"):
         REGISTRY.build("task", task, {}).official(OfficialFiles(root, task, (file,)), "clean")
+
+
+@pytest.mark.parametrize(("task", "issue"), [("advection", 46), ("burgers", 51)])
+def test_a_file_that_pdebench_replaced_is_recognised(root, task, issue):
+    """By its digest: here that of the small file, put in the place of the replaced one's."""
+    (file,) = REGISTRY.component("task", task).official_files
+    ((md5, why),) = file.replaced
+    assert md5 == {46: "99d57a5a8d660ba2cb824f41e09c6543", 51: "69c1890c49fc7ba36aac7107c41d5f41"}[issue]
+    assert f"PDEBench issue {issue}" in why
+    place = written.place(root, task)
+    again = replace(file, replaced=((hashlib.md5(place.read_bytes()).hexdigest(), why),))  # noqa: S324
+    with pytest.raises(IntegrityError) as caught:
+        REGISTRY.build("task", task, {}).official(OfficialFiles(root, task, (again,)), "clean")
+    assert str(caught.value) == f"'{place}' is the file that was replaced, {why}"
+    assert caught.value.hint == f"rm '{place}' && pare-bench data fetch {task}"
+    (check,) = verify_files(root, {task: (again,)})
+    assert (check.good, check.result) == (False, f"is the file that was replaced, {why}")
+    # Any other file has another digest than the published one.
+    (check,) = verify_files(root, {task: (file,)})
+    assert check.result.startswith("has md5 ")
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path):

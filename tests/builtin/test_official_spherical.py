@@ -59,7 +59,7 @@ def laid_on_sphere(image: np.ndarray, rotation: np.ndarray) -> np.ndarray:
             if z > 0:
                 continue
             reach = 2.001 / (2.001 - (z + 1))  # the sphere's centre lies 1 above the plane
-            place = [(y * reach / 1.5 + 1) / 2 * 31, (x * reach / 1.5 + 1) / 2 * 31]
+            place = [(x * reach / 1.5 + 1) / 2 * 31, (y * reach / 1.5 + 1) / 2 * 31]
             if min(place) < 0 or max(place) > 31:
                 continue
             for channel in range(3):

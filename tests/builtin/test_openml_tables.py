@@ -17,8 +17,9 @@ from pare_bench import load
 from pare_bench.builtin.suites.openml import shipped
 from pare_bench.builtin.suites.openml.catalogue import BY_ID, CATALOGUE
 from pare_bench.builtin.suites.openml.shipped import shipped_table, tic_tac_toe
+from pare_bench.builtin.suites.openml.tasks import TABLE_METRICS
 from pare_bench.contracts.table import Column, Table
-from pare_bench.contracts.task import Classes, weighted
+from pare_bench.contracts.task import Classes, Split, weighted
 from pare_bench.datasets.table import read_arff, read_csv, write_arff
 from pare_bench.datasets.table_encoding import encode_as_released, encode_features
 from pare_bench.datasets.table_splits import released_rows, stratified_rows
@@ -249,3 +250,15 @@ def test_csv_knows_numbers_from_words_and_leaves_rows_without_a_class_out():
     np.testing.assert_array_equal(table.labels, [1, 0, 1])
     np.testing.assert_array_equal(table.columns[0].values, [1.5, np.nan, 2])
     np.testing.assert_array_equal(table.columns[1].values, [0, 1, np.nan])
+
+
+def test_one_against_the_rest_ranks_logits_whose_probabilities_are_0_or_1():
+    """Margins of 50 to 80: every probability of class 0 is 1 or 0 in double precision, but not the order of the log-odds."""
+    logits = np.zeros((6, 3))
+    logits[:4, 0] = 80, 70, 60, 50
+    logits[4:, 0] = -80, -90
+    targets = np.array([0, 1, 0, 2, 1, 1])
+    score = TABLE_METRICS[1].compute(logits, Split(np.zeros((6, 1, 1)), targets))
+    # Class 0 (80, 70, 60, 50, -80, -90): rows 0 and 2 above 4 and 3 of four others. Class 1 (-80, -70, -60, -50, 0, 0): rows 1, 4, 5 above 1, 3, 3 of
+    # three. Class 2 (the same): row 3 above 3 of five.
+    assert score == pytest.approx(1 - np.mean([7 / 8, 7 / 9, 3 / 5]))

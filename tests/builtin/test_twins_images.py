@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.sparse import diags
 from scipy.sparse.linalg import spsolve
 from scipy.stats import kstest
@@ -185,7 +186,8 @@ def test_rotations_are_uniform() -> None:
 
 def test_a_point_shows_the_pixel_that_its_ray_meets() -> None:
     places = np.linspace(-1.5, 1.5, 32)
-    image = np.stack(np.meshgrid(places, places))[None] + 10.0
+    # Channel 0 is x, which runs down the rows, channel 1 is y.
+    image = np.stack(np.meshgrid(places, places, indexing="ij"))[None] + 10.0
     projected = sphere.project(image, np.eye(3)[None], 30)[0]
     points = sphere.driscoll_healy(30)
     assert not projected[:, :30].any()
@@ -196,6 +198,19 @@ def test_a_point_shows_the_pixel_that_its_ray_meets() -> None:
         solution = np.linalg.solve(np.column_stack([[1, 0, 0], [0, 1, 0], -towards]), origin)
         expected = solution[:2] if np.abs(solution[:2]).max() <= 1.5 else np.array([-10.0, -10.0])
         np.testing.assert_allclose(projected[:, row, column], expected + 10, atol=1e-5)
+
+
+def test_images_lie_as_in_the_published_template_and_are_not_mirrored() -> None:
+    """s2cnn's template places a point at (x + 1.5) / 3 of the rows and (y + 1.5) / 3 of the columns; the transposed image is no rotation of that."""
+    image = gaussian_filter(np.random.default_rng(5).random((32, 32)), 2)
+    shown = sphere.project(np.broadcast_to(image, (1, 3, 32, 32)), np.eye(3)[None], 30)[0, 0]
+    x, y, z = np.moveaxis(sphere.driscoll_healy(30), -1, 0)
+    reach = 2.001 / (1.001 - np.minimum(z, 0))
+    rows, columns = ((place * reach + 1.5) / 3 for place in (x, y))
+    inside = (z < 0) & (np.minimum(rows, columns) > 0.05) & (np.maximum(rows, columns) < 0.95)
+    nearest = [image[(a[inside] * 32).astype(int), (b[inside] * 32).astype(int)] for a, b in ((rows, columns), (columns, rows))]
+    assert np.corrcoef(shown[inside], nearest[0])[0, 1] > 0.95
+    assert np.corrcoef(shown[inside], nearest[1])[0, 1] < 0.5
 
 
 def test_turning_about_the_axis_shifts_the_columns() -> None:

@@ -124,6 +124,30 @@ def test_numbers_that_are_quoted_or_of_another_definition_have_no_verdict():
         assert result.cards[0].verdict.startswith("no verdict")
 
 
+def pdebench(task, **fields):
+    records = make_grid({"orca": {task: [0.0098, 0.0098]}, "pare": {task: [0.012, 0.012]}}, suite="pdebench", metric="nrmse", **OFFICIAL | fields)
+    return compare(records, ["orca", "pare"], "pdebench", track="paper", published=printed_numbers())
+
+
+@pytest.mark.parametrize(("task", "issue", "printed_value"), [("advection", 46, "0.0098"), ("burgers", 51, "0.012")])
+def test_numbers_of_files_that_pdebench_replaced_stand_beside_no_score(task, issue, printed_value):
+    numbers = [number for number in printed_numbers() if number.suite == "pdebench" and number.task == task]
+    assert numbers
+    assert all(f"issue {issue}" in number.not_comparable for number in numbers)
+    assert all(number.not_comparable.startswith("of the file") == number.source.startswith("ORCA") for number in numbers)
+    result = pdebench(task)
+    assert result.cards == ()
+    lines = [line for line in as_markdown(result).splitlines() if line.startswith(f"| {task} | ORCA | {printed_value} | nrmse |")]
+    assert lines
+    for line in lines:
+        assert "| not comparable |" in line
+        assert "NOT COMPARABLE: " in line
+    # The other tasks keep theirs.
+    assert pdebench("shallow_water").cards
+    others = [number for number in printed_numbers() if number.task not in {"advection", "burgers"}]
+    assert not any(number.not_comparable for number in others)
+
+
 def test_a_suite_without_printed_numbers_says_so():
     records = make_grid({"pare": {"openml_37": [0.1]}, "orca": {"openml_37": [0.2]}}, suite="openml")
     assert "no printed numbers of these tasks" in as_markdown(compare(records, ["pare", "orca"], "openml", published=printed_numbers()))

@@ -1,5 +1,6 @@
 """Metrics against scikit-learn and plain float64 loops."""
 
+import decimal
 import subprocess
 import sys
 
@@ -87,10 +88,56 @@ def softmax(logits):
 def test_auroc_ovo_error(rng, num_classes, ties):
     logits = rng.integers(0, 3, (90, num_classes)).astype(float) if ties else 3 * rng.normal(size=(90, num_classes))
     labels = rng.integers(0, num_classes, 90)
-    probabilities = softmax(logits)
+    # Rounded, so that probabilities that are equal on paper tie: in double precision sums in another order may differ in the last bit.
+    probabilities = softmax(logits).round(12) if ties else softmax(logits)
     scores = probabilities[:, 1] if num_classes == 2 else probabilities
     expected = roc_auc_score(labels, scores, multi_class="ovo", average="macro")
     assert metrics.auroc_ovo_error(logits, labels) == pytest.approx(1 - expected, **CLOSE)
+
+
+def exact_log_odds(logits, column):
+    """log(p / (1 - p)) of one class with 60 digits."""
+    with decimal.localcontext(prec=60, Emin=-(10**9)):
+        row = [decimal.Decimal(float(value)) for value in logits]
+        return row[column] - sum((value.exp() for place, value in enumerate(row) if place != column), decimal.Decimal(0)).ln()
+
+
+def pairs_won(scores, positive):
+    return np.mean([(a > b) + 0.5 * (a == b) for a in scores[positive] for b in scores[~positive]])
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+@pytest.mark.parametrize("scale", [60, 1000])
+def test_large_logits_are_ranked_although_their_probabilities_are_0_or_1(rng, num_classes, scale):
+    labels = np.arange(60) % num_classes
+    logits = (scale * (rng.normal(size=(60, num_classes)) + np.eye(num_classes)[labels])).astype(np.float32)
+    odds = np.array([[exact_log_odds(row, column) for column in range(num_classes)] for row in logits])
+    assert np.argsort(metrics.class_log_odds(logits), axis=0).tolist() == np.argsort(odds, axis=0).tolist()
+    if num_classes == 2:
+        expected = pairs_won(odds[:, 1], labels == 1)
+    else:
+        expected = np.mean(
+            [
+                pairs_won(odds[np.isin(labels, (a, b)), a], labels[np.isin(labels, (a, b))] == a)
+                for a in range(num_classes)
+                for b in range(num_classes)
+                if a != b
+            ]
+        )
+    assert metrics.auroc_ovo_error(logits, labels) == pytest.approx(1 - expected, **CLOSE)
+    # In probabilities many of them tie: the score would be another one.
+    scores = softmax(logits.astype(np.float64))
+    tied = roc_auc_score(labels, scores[:, 1] if num_classes == 2 else scores, multi_class="ovo")
+    assert abs(tied - expected) > 1e-4
+
+
+def test_log_odds_keep_both_ends():
+    np.testing.assert_array_equal(metrics.class_log_odds([[0, 100], [0, 200], [0, -800]])[:, 1], [100, 200, -800])
+    odds = metrics.class_log_odds([[1e308, -1e308, 0.0], [0.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
+    assert np.isfinite(odds).all()
+    assert odds[1, 1] == odds[2, 1] == pytest.approx(1 - np.log(1 + np.exp(2)))
+    with pytest.raises(ValueError, match="at least two classes"):
+        metrics.class_log_odds(np.zeros((3, 1)))
 
 
 def test_auroc_ovo_error_with_an_absent_class(rng):

@@ -169,6 +169,14 @@ def test_official_runs_have_reproduction_cards_on_the_page():
     assert re.search(r'orca</th><td class="num" data-value="0.28">0.28</td>.*?<td>inside</td>', text)
 
 
+def test_numbers_of_replaced_files_are_marked_on_the_page_and_have_no_card():
+    records = make_grid({"orca": {"burgers": [0.012, 0.012]}}, suite="pdebench", **OFFICIAL | {"metric": "nrmse"})
+    found = beside(section_of(records), printed_numbers())["burgers"]
+    assert found.cards == []
+    assert "Those marked as not comparable" in found.says
+    assert "NOT COMPARABLE: of the file that PDEBench replaced in April 2024 (issue 51)" in made(records, printed=printed_numbers())
+
+
 def test_names_in_the_chart_of_costs_do_not_stand_on_each_other():
     points = {"cheap": (1.0, 3.0), "twin": (1.01, 2.99), "dear": (100.0, 1.0), "middle": (10.0, 2.0)}
     spec = charts.cost(points, ["cheap", "dear"], "seconds", "mean rank")

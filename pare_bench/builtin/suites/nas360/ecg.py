@@ -51,9 +51,10 @@ class Ecg(SimulatedTask):
 
     Left out: recordings of different length, label errors, more than one abnormal rhythm per recording, electrode placement, ageing.
 
-    **Official tier.** ``challenge2017.pkl`` of NAS-Bench-360, or PhysioNet's ``training2017/*.mat`` with ``REFERENCE-v3.csv`` (``REFERENCE.csv`` has
-    the first, uncorrected labels); both give the same examples. Each recording is normalised as above, before it is cut; splits are
-    scikit-learn's ``train_test_split`` of the recordings with ``random_state=0``, not stratified, so that windows of a recording stay together.
+    **Official tier.** ``challenge2017.pkl`` of NAS-Bench-360, or PhysioNet's ``training2017/*.mat``, unpacked or in ``training2017.zip``, with
+    ``REFERENCE-v3.csv``; all give the same examples. ``REFERENCE.csv`` in the zip has older labels (of version 2 differ 148, of the first 412): which
+    version was read stands in the record, and others than version 3 are warned of. Each recording is normalised as above, before it is cut; splits
+    are scikit-learn's ``train_test_split`` of the recordings with ``random_state=0``, not stratified, so that windows of a recording stay together.
 
     - ``clean``: 20 % of the recordings apart, halved into validation and test, as NAS-Bench-360 does. Training windows have the published strides.
       Deviation: validation and test have stride 500 for every class (published: the class decides, so rare classes count up to 20 times), and
@@ -98,6 +99,7 @@ class Ecg(SimulatedTask):
             IntegrityError: a file is not what its format promises, or there are fewer than 10 recordings.
         """
         recordings = ecg_files.read(files)
+        self.found = f"labels of {recordings.label_version[0]}" if recordings.label_version else None
         if track == "paper":
             train, test = recordings.divided(np.arange(len(recordings)), 0.1)
             scored = recordings.windows(test, ecg_files.RELEASED_STRIDES, score_all=False)

@@ -81,6 +81,28 @@ def _computed(example: Callable[[int], NDArray[np.float32]], indices: NDArray[np
         return np.stack(list(pool.map(example, indices.tolist())))[:, None]
 
 
+class _Absent:
+    """Counts sounds that a list names and that are not there: a part of the data is other data, so all of them must be."""
+
+    def __init__(self) -> None:
+        self.named, self.missing, self.first = 0, 0, ""
+
+    def count(self, there: bool, problem: str) -> None:
+        """Count a sound that is named; ``problem`` says what is wrong where it is not there."""
+        self.named += 1
+        self.missing += not there
+        self.first = self.first or ("" if there else problem)
+
+    def refuse(self, what: str) -> None:
+        """Refuse the data where a sound is missing.
+
+        Raises:
+            IntegrityError: with how many are, and the first of them.
+        """
+        if self.missing:
+            raise IntegrityError(f"{self.first}; {self.missing} of {self.named} {what} are missing", hint="pare-bench data fetch fsd50k")
+
+
 def published_chunks(files: Files) -> tuple[Chunks, Chunks, Chunks]:
     """Return the training, validation and evaluation chunks that ``chunks/{tr,val,eval}.csv`` list, in the files' order.
 
@@ -97,6 +119,7 @@ def published_chunks(files: Files) -> tuple[Chunks, Chunks, Chunks]:
     if not isinstance(vocabulary, dict) or sorted(map(str, vocabulary.values())) != sorted(map(str, range(LABELS))):
         raise IntegrityError(f"'{label_path}' does not map {LABELS} labels to 0 .. {LABELS - 1}")
     known: dict[str, set[str]] = {}
+    absent = _Absent()
 
     def located(entry: str, where: str) -> str:
         place = PurePosixPath(entry[CUT:].lstrip("/"))
@@ -106,8 +129,7 @@ def published_chunks(files: Files) -> tuple[Chunks, Chunks, Chunks]:
         if top not in known:
             known[top] = {path.as_posix() for path in files.tree(top, "**/*.wav")}
         path = f"{folder}/{place}"
-        if path not in known[top]:
-            raise IntegrityError(f"{where} names '{entry}', and there is no '{path}'")
+        absent.count(path in known[top], f"{where} names '{entry}', and there is no '{path}'")
         return path
 
     parts = []
@@ -118,6 +140,7 @@ def published_chunks(files: Files) -> tuple[Chunks, Chunks, Chunks]:
         for where, row in _rows(table, ("files", "labels", "ext")):
             entries.append(located(row["files"], where))
             clips.append((where, row["ext"], row["labels"]))
+        absent.refuse("chunks")
         parts.append(_chunks(partial(fsd50k_sound.chunk_file, entries), clips, vocabulary, table))
     return _disjoint(*parts)
 
@@ -139,14 +162,16 @@ def released_clips(files: Files) -> tuple[Chunks, Chunks, Chunks]:
     tables = {name: files.path(f"FSD50K.ground_truth/{name}.csv") for name in ("dev", "eval")}
     sounds = {name: {path.stem: path for path in files.tree(f"FSD50K.{name}_audio", "*.wav")} for name in tables}
     clips: dict[str, list[tuple[str, str, str]]] = {"train": [], "val": [], "eval": []}
+    absent = _Absent()
     for name, columns in (("dev", ("fname", "labels", "split")), ("eval", ("fname", "labels"))):
         for where, row in _rows(tables[name], columns):
             part = row["split"] if name == "dev" else name
             if part not in clips or (part == "eval") != (name == "eval"):
                 raise IntegrityError(f"{where} has split '{part}', train or val were expected")
-            if row["fname"] not in sounds[name]:
-                raise IntegrityError(f"{where} names clip '{row['fname']}', and there is no 'FSD50K.{name}_audio/{row['fname']}.wav'")
+            place = f"FSD50K.{name}_audio/{row['fname']}.wav"
+            absent.count(row["fname"] in sounds[name], f"{where} names clip '{row['fname']}', and there is no '{place}'")
             clips[part].append((where, row["fname"], row["labels"]))
+    absent.refuse("clips")
     parts = []
     for part, rows in clips.items():
         table = "eval" if part == "eval" else "dev"

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 def one_against_rest_error(outputs: NDArray[np.floating], split: Split) -> float:
     """Return 1 - AUROC of each class's softmax probability against all other classes, averaged over the classes that occur."""
-    exponentials = np.exp(outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return metrics.auroc_error(probabilities, np.eye(outputs.shape[1])[np.asarray(split.targets)])
+    return metrics.auroc_error(metrics.class_log_odds(outputs), np.eye(outputs.shape[1])[np.asarray(split.targets)])
 
 
 #: The first is ORCA's; the whole test part is one of its chunks, so both tracks compute the same.

@@ -28,7 +28,7 @@ Form = tuple[InputShape, Field, tuple[Metric, ...]]
 class EvolutionParams(BaseParams):
     """Parameters of every task that evolves in time."""
 
-    points: int = Parameter(256, ge=32, le=1024, description="cells per side; official: every (cells of the file / points)-th cell is kept")
+    points: int = Parameter(256, ge=32, le=1024, description="cells per side; official: every k-th cell of the file, or means of blocks")
     law: Literal["well_posed", "published"] = Parameter(
         "well_posed", description="published: the task as the released loaders make it, with its defects (track paper)"
     )
@@ -54,7 +54,8 @@ class Evolution(SimulatedTask):
 
     The official tier reads the published file (:mod:`published_files`) at every (cells / ``points``)-th cell, as the released loaders do; preset
     ``paper`` has the released number of points. ``law: published`` takes their frames by index and their normalisation, ``well_posed`` the frames
-    at ``end`` (or equally spaced up to it) by the times in the file. Track ``clean`` keeps each start once and carves a validation part.
+    at ``end`` (or equally spaced up to it) by the times in the file, and means of blocks where single cells decide the end. Track ``clean`` keeps
+    each start once and carves a validation part.
     """
 
     Params: ClassVar[type[EvolutionParams]] = EvolutionParams

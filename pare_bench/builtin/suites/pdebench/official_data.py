@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ class Kept:
 def kept(files: Files, task: str, law: str, points: int, later: int, track: Track) -> Kept:
     """Return the frames that are needed, converted once, and the rows of each split.
 
+    Different starts that are alike on the cells that are kept give one input several targets: that is warned of.
+
     Raises:
         DataMissingError: the file is not there.
         IntegrityError: the file is not as published, or has too few samples.
@@ -42,9 +45,15 @@ def kept(files: Files, task: str, law: str, points: int, later: int, track: Trac
     memory = _MEMORY_MB["rollout" if later > 1 else "final"]
     arrays = files.converted(published.file, conversion.converter(task, law, points, later), memory_mb=memory)
     origin = np.asarray(arrays["origin"])
+    path, different = files.find(published.file), len(np.unique(origin))
+    told_apart = len(np.unique(np.asarray(arrays["alike"])))
+    if told_apart < different:
+        counts = f"the {different} different starts of '{path}' are {told_apart} different inputs on task.points={points}"
+        warnings.warn(
+            f"{counts}: one input has several targets; more cells tell them apart: -o task.points={2 * points}", RuntimeWarning, stacklevel=2
+        )
     rows = split_rows(origin, published.tests, track)
     if rows is None:
-        path, different = files.find(published.file), len(np.unique(origin))
         hint = f"rm '{path}' && pare-bench data fetch {task}"
         raise IntegrityError(f"'{path}' has {len(origin)} samples with {different} different starts, needed are {SHARE}", hint=hint)
     return Kept(arrays["first"], arrays["later"], rows)

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,16 @@ _AXES = ("x", "y")
 
 
 def frames(path: Path, task: str, law: str, points: int, later: int) -> dict[str, NDArray[np.generic]]:
-    """Return the frames that ``task`` needs of its published file, of which every (cells / ``points``)-th cell along each axis.
+    """Return the frames that ``task`` needs of its published file, on ``points`` cells a side.
 
-    Under ``law`` ``published`` these are the released loader's frames by index (training, then testing where it differs), else ``later`` frames
-    equally spaced up to the task's end, by the times in the file.
+    Under ``law`` ``published`` these are the released loader's frames by index (training, then testing where it differs), of which every
+    (cells / ``points``)-th cell is kept. Else they are ``later`` frames equally spaced up to the task's end, by the times in the file, and where the
+    file has ``blocks`` each cell is the mean of a block.
 
     Returns:
         ``first`` float32 ``[n quantities *grid]``; ``later`` float32 ``[n frames quantities *grid]``; ``origin`` int64 ``[n]``, the first sample
-        with the same first frame on all cells. The arrays are maps of files without a name, so that they need not fit into memory.
+        with the same first frame on all cells, and ``alike`` int64 ``[n]``, the first one with the same first frame on the cells that are kept. The
+        arrays are maps of files without a name, so that they need not fit into memory.
 
     Raises:
         IntegrityError: the file is not HDF5, is truncated, or a dataset is missing, is a link, has another shape, or values that are not finite.
@@ -66,18 +69,46 @@ def _frames(source: Source, path: Path, published: PublishedFile, law: str, poin
     else:
         wanted = [_frame_at(source.times, published.end * (index + 1) / later, path) for index in range(later)]
     start = 0 if law == "published" else _frame_at(source.times, 0.0, path)
-    every: Any = (..., *(slice(None, None, source.grid[0] // points),) * published.axes)
+    coarser = partial(_block_means if law != "published" and published.blocks else _every, points=points, axes=published.axes)
     shape = (len(published.fields), *(points,) * published.axes)
     first, after = _unnamed((source.samples, *shape)), _unnamed((source.samples, len(wanted), *shape))
-    origin, seen = np.empty(source.samples, np.int64), dict[bytes, int]()
+    origin = _Repeats(source.samples)
+    alike = _Repeats(source.samples) if source.grid[0] > points else origin
     for rows in source.slices():
         states = source.read(rows, start)
-        for row, state in enumerate(states, rows.start):
-            origin[row] = seen.setdefault(hashlib.blake2b(np.ascontiguousarray(state).data, digest_size=16).digest(), row)
-        first[rows] = states[every]
+        origin.note(rows, states)
+        first[rows] = coarser(states)
+        if alike is not origin:
+            alike.note(rows, first[rows])
         for place, frame in enumerate(wanted):
-            after[rows, place] = source.read(rows, frame)[every]
-    return {"first": first, "later": after, "origin": origin}
+            after[rows, place] = coarser(source.read(rows, frame))
+    return {"first": first, "later": after, "origin": origin.first, "alike": alike.first}
+
+
+def _every(states: NDArray[np.float32], points: int, axes: int) -> NDArray[np.float32]:
+    """Return every (cells / ``points``)-th cell along each of the last ``axes``."""
+    kept: Any = (..., *(slice(None, None, states.shape[-1] // points),) * axes)
+    return states[kept]
+
+
+def _block_means(states: NDArray[np.float32], points: int, axes: int) -> NDArray[np.float32]:
+    """Return the means of blocks of (cells / ``points``) cells along each of the last ``axes``, summed in double precision."""
+    block = states.shape[-1] // points
+    blocks = states.reshape(*states.shape[:-axes], *(points, block) * axes)
+    return blocks.mean(axis=tuple(range(-1, -2 * axes, -2)), dtype=np.float64).astype(np.float32)
+
+
+class _Repeats:
+    """Which samples repeat an earlier one, by digests of their values."""
+
+    def __init__(self, samples: int) -> None:
+        self.first = np.empty(samples, np.int64)
+        self._seen: dict[bytes, int] = {}
+
+    def note(self, rows: slice, states: NDArray[np.float32]) -> None:
+        """Note the values ``[n ...]`` of the samples ``rows``."""
+        for row, state in enumerate(states, rows.start):
+            self.first[row] = self._seen.setdefault(hashlib.blake2b(np.ascontiguousarray(state).data, digest_size=16).digest(), row)
 
 
 def _frame_at(times: NDArray[np.float64], time: float, path: Path) -> int:
