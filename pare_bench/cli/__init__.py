@@ -77,6 +77,9 @@ def _help_hint(context: object) -> str:
 
 def entry_point() -> None:
     """Console script: exit with the code of :func:`main`."""
+    from pare_bench.cli.output import own_stdout
+
+    own_stdout()
     code = main()
     if launched_processes() > 1:
         from pare_bench.cli.leaving import leave

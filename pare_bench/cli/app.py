@@ -8,8 +8,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from pare_bench.cli.output import write
+from pare_bench.cli.output import data_alone, write
 from pare_bench.version import __version__
 
 #: Verbs in the order of ``--help``: the module of each, and its function or the application of its own verbs.
@@ -41,7 +42,23 @@ def plain_call(arguments: Sequence[str]) -> Callable[[], None] | None:
     if verb not in _PLAIN or len(words) > most or any(word.startswith("-") for word in words):
         return None
     module, _, name = _VERBS[verb].partition(":")
-    return partial(getattr(importlib.import_module(f"pare_bench.cli.{module}"), name), *words)
+    return partial(data_alone(getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)), *words)
+
+
+class _Command(TyperCommand):
+    """A verb that refuses an option it is given twice instead of taking the last one silently."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments of the verb.
+
+        Raises:
+            TyperException: an option that takes one value stands there more than once.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option in dict.fromkeys(order):
+            if order.count(option) > 1 and option.param_type_name == "option" and not option.multiple:
+                ctx.fail(f"option {' / '.join(option.opts)} is given {order.count(option)} times, and takes one value")
+        return super().parse_args(ctx, args)
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
@@ -68,10 +85,12 @@ def _add(app: typer.Typer, verb: str, place: str) -> None:
     module, _, name = place.partition(":")
     found: Any = getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)
     if not isinstance(found, typer.Typer):
-        app.command(verb, short_help=_first_line(found))(found)
+        app.command(verb, short_help=_first_line(found), cls=_Command)(data_alone(found))
         return
     for command in found.registered_commands:
         command.short_help = command.short_help or _first_line(command.callback)
+        command.cls = _Command
+        command.callback = data_alone(command.callback) if command.callback else None
     app.add_typer(found, name=verb, short_help=found.info.help)
 
 

@@ -10,13 +10,16 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO, TypeVar
 
 from pare_bench.errors import EnvironmentFault
 from pare_bench.training.launched import is_main_process
 
+Call = ParamSpec("Call")
+Result = TypeVar("Result")
 #: Width of a terminal that does not say how wide it is.
 _COLUMNS = 80
 
@@ -31,7 +34,7 @@ def _is_terminal(stream: TextIO) -> bool:
 
 def stdout_is_terminal() -> bool:
     """Return whether a person looks at stdout."""
-    return _is_terminal(sys.stdout)
+    return _is_terminal(_data())
 
 
 def stderr_is_terminal() -> bool:
@@ -55,15 +58,62 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def own_stdout() -> None:
+    """Keep the process's stdout for this module: what libraries write to it from C, and what child processes write, goes to stderr.
+
+    LightGBM, for one, prints with ``printf``; a JSON document must not have that in it.
+    """
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(sys.stderr, io.TextIOWrapper):
+        return
+    with suppress(OSError, ValueError):
+        stream.flush()
+        kept = os.dup(stream.fileno())
+        os.dup2(sys.stderr.fileno(), stream.fileno())
+        sys.stdout = io.TextIOWrapper(
+            open(kept, "wb"),  # noqa: SIM115, PTH123 - for the rest of the process
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+        )
+
+
+#: The stdout that data go to, while foreign code finds stderr in its place.
+_kept: list[TextIO] = []
+
+
+def data_alone(verb: Callable[Call, Result]) -> Callable[Call, Result]:
+    """Return a verb during which stdout takes data alone: what plugins and libraries print goes to stderr."""
+
+    @wraps(verb)
+    def call(*args: Call.args, **kwargs: Call.kwargs) -> Result:
+        _kept.append(sys.stdout)
+        sys.stdout = sys.stderr
+        try:
+            return verb(*args, **kwargs)
+        finally:
+            sys.stdout = _kept.pop()
+
+    return call if not hasattr(verb, "__wrapped__") else verb
+
+
+def _data() -> TextIO:
+    return _kept[-1] if _kept else sys.stdout
+
+
 def _stdout() -> TextIO:
-    if isinstance(sys.stdout, _Nowhere):
+    stream = _data()
+    if isinstance(stream, _Nowhere):
         raise EnvironmentFault("stdout is closed", hint="what was computed is kept; run it again with stdout open to see it")
-    return sys.stdout
+    return stream
 
 
 def give_up_stdout() -> None:
     """Send the rest nowhere: what is left in the buffer would be tried again, and complained about, when Python ends."""
-    sys.stdout = _Nowhere()
+    if _kept:
+        _kept[-1] = _Nowhere()
+    else:
+        sys.stdout = _Nowhere()
 
 
 @contextmanager

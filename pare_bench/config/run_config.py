@@ -148,9 +148,10 @@ def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
     """Parse ``-o path=value`` options; values are JSON where they parse as JSON, text otherwise.
 
     Raises:
-        UsageError: an option without ``=``.
+        UsageError: an option without ``=``, or two values for one path.
     """
     parsed = []
+    seen: dict[str, str] = {}
     for pair in pairs:
         path, separator, text = pair.partition("=")
         if not separator or not path:
@@ -161,6 +162,10 @@ def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
             value = json.loads(text)
         except json.JSONDecodeError:
             value = text
+        # ``mixer.params.begin`` and ``mixer.begin`` are one path, and so are ``mixer.name`` and ``mixer``.
+        short = path.replace(".params.", ".", 1).removesuffix(".name")
+        if seen.setdefault(short, text) != text:
+            raise UsageError(f"option -o has two values for '{short}': '{seen[short]}' and '{text}'", hint="give it once")
         parsed.append((tuple(path.split(".")), value))
     return parsed
 

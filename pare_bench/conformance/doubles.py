@@ -23,7 +23,7 @@ from pare_bench.contracts.task import Classes, Field, InputShape, Labels, Metric
 from pare_bench.datasets.simulated import SimulatedTask, generate_splits
 from pare_bench.registry import hookspecs
 from pare_bench.registry.names import Registry
-from pare_bench.registry.plugins import PluginInfo, Plugins
+from pare_bench.registry.plugins import PluginInfo, Plugins, collect
 from pare_bench.registry.specs import BackboneSpec, TaskSpec
 from pare_bench.version import __version__
 
@@ -207,4 +207,8 @@ def with_doubles(registry: Registry) -> Registry:
     for name, plugin in registry.plugins.manager.list_name_plugin():
         manager.register(plugin, name)
     manager.register(sys.modules[__name__], "conformance")
-    return type(registry)(Plugins(manager, (*registry.plugins.infos, PluginInfo("conformance", __name__, "pare-bench", __version__))))
+    own = collect(manager, "conformance")
+    if isinstance(own, str):
+        raise TypeError(own)
+    infos = (*registry.plugins.infos, PluginInfo("conformance", __name__, "pare-bench", __version__))
+    return type(registry)(Plugins(manager, infos, {**registry.plugins.yielded, **own}))

@@ -1,4 +1,4 @@
-"""The hooks. Registering hooks yield specs; observing hooks are told and can neither change nor fail a run.
+"""The hooks. Registering hooks are called once and yield specs; observing hooks get copies and can neither change nor fail a run.
 
 A plugin is any module that implements some of these with :data:`pare_bench.hookimpl` and is named in the entry-point group ``pare_bench``::
 

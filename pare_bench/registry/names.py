@@ -43,7 +43,7 @@ class Registry:
         for kind, (hook, _) in KINDS.items():
             for implementation in getattr(plugins.manager.hook, hook).get_hookimpls():
                 info = by_name[implementation.plugin_name]
-                for spec in implementation.function():
+                for spec in plugins.yielded[info.name, kind]:
                     self._add(kind, Entry(spec, info))
 
     @classmethod

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pluggy
 
@@ -47,10 +49,11 @@ class PluginInfo:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The loaded plugins: a pluggy manager of our own, and the provenance of each plugin by name."""
+    """The loaded plugins: a pluggy manager of our own, the provenance of each plugin by name, and what each yielded, by (plugin, kind)."""
 
     manager: pluggy.PluginManager
     infos: tuple[PluginInfo, ...]
+    yielded: Mapping[tuple[str, str], Sequence[Any]]
 
     @property
     def broken(self) -> tuple[PluginInfo, ...]:
@@ -58,10 +61,10 @@ class Plugins:
         return tuple(info for info in self.infos if info.error is not None)
 
     def notify(self, hook: str, **arguments: object) -> None:
-        """Call an observing hook; what an observer raises becomes a warning, never a failed run."""
+        """Call an observing hook, each implementation with copies of its own; what one raises becomes a warning, never a failed run."""
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             try:
-                implementation.function(**{name: arguments[name] for name in implementation.argnames})
+                implementation.function(**{name: copy.deepcopy(arguments[name]) for name in implementation.argnames})
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - an observer may fail in any way, or want to exit, and must not take the run with it
@@ -83,6 +86,7 @@ def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterabl
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     infos: list[PluginInfo] = []
+    yielded: dict[tuple[str, str], Sequence[Any]] = {}
     # Own plugins first, then by name: the order of installation must not decide anything.
     for point in sorted(found, key=lambda point: (point.name not in OWN, point.name, point.value)):
         if wanted is not None and point.name not in wanted:
@@ -90,9 +94,9 @@ def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterabl
         distribution = point.dist.name if point.dist else "unknown"
         version = point.dist.version if point.dist else "unknown"
         taken = next((info for info in infos if info.name == point.name), None)
-        error = f"the plugin name is already taken by {taken}" if taken else _register(manager, point)
+        error = f"the plugin name is already taken by {taken}" if taken else _register(manager, point, yielded)
         infos.append(PluginInfo(point.name, point.value, distribution, version, error))
-    return Plugins(manager, tuple(infos))
+    return Plugins(manager, tuple(infos), yielded)
 
 
 def _wanted(setting: str | None, installed: set[str]) -> set[str] | None:
@@ -108,8 +112,8 @@ def _wanted(setting: str | None, installed: set[str]) -> set[str] | None:
     return names | set(OWN)
 
 
-def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoint) -> str | None:
-    """Import and register one plugin; return what went wrong, or None."""
+def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoint, yielded: dict[tuple[str, str], Sequence[Any]]) -> str | None:
+    """Import and register one plugin, and add what its hooks yield to ``yielded``; return what went wrong, or None."""
     try:
         module = point.load()
     except KeyboardInterrupt:
@@ -127,25 +131,35 @@ def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoin
         pending = [name for name in vars(module) if name.startswith("pare_bench_") and name not in known]
         close = nearest(pending[0], known) if pending else None
         return f"does not fit the hooks: {' '.join(str(error).split())}" + (f" (did you mean '{close}'?)" if close else "")
-    problem = _failing_hook(manager, point.name)
-    if problem is not None:
+    if not manager.get_hookcallers(module):
         manager.unregister(name=point.name)
-    return problem
+        return "has no hooks: no function of it is marked with @pare_bench.hookimpl"
+    found = collect(manager, point.name)
+    if isinstance(found, str):
+        manager.unregister(name=point.name)
+        return found
+    yielded |= found
+    return None
 
 
-def _failing_hook(manager: pluggy.PluginManager, name: str) -> str | None:
-    """Call the registering hooks of one plugin; return which of them raises or yields something that is not its spec, or None."""
-    for hook, spec_class in KINDS.values():
+def collect(manager: pluggy.PluginManager, name: str) -> dict[tuple[str, str], Sequence[Any]] | str:
+    """Call the registering hooks of one plugin, each once: what one yields may be there to be read once only.
+
+    Returns what they yield, by (plugin, kind), or which of them raises or yields something that is not its spec.
+    """
+    found: dict[tuple[str, str], Sequence[Any]] = {}
+    for kind, (hook, spec_class) in KINDS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             if implementation.plugin_name != name:
                 continue
             try:
-                yielded = list(implementation.function())
+                specs_of_kind = tuple(implementation.function())
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
                 return f"fails in {hook}: {type(error).__name__}: {error}"
-            for spec in yielded:
+            for spec in specs_of_kind:
                 if not isinstance(spec, spec_class):
                     return f"yields {type(spec).__name__} from {hook}, which takes {spec_class.__name__}"
-    return None
+            found[name, kind] = specs_of_kind
+    return found

@@ -135,3 +135,61 @@ def test_a_failing_observer_is_a_warning(install):
     import plugin_of_good_watch
 
     assert plugin_of_good_watch.seen == ["abc"]
+
+
+def test_a_hook_is_called_once_and_may_yield_what_can_be_read_once(install):
+    """Seen: hooks were called twice, and a plugin that gave a generator made at import registered nothing and was "ok"."""
+    install(
+        "once",
+        "from pare_bench import SelectorSpec, hookimpl\ncalls = []\n"
+        "made = iter([SelectorSpec(name='first_read', summary='a test', target='nowhere:Nothing')])\n"
+        "@hookimpl\ndef pare_bench_selectors():\n    calls.append(1)\n    return made\n",
+    )
+    registry = Registry(load_plugins({}))
+    assert "first_read" in registry.names("selector")
+    import plugin_of_once
+
+    assert plugin_of_once.calls == [1]
+    assert "first_read" in Registry(registry.plugins).names("selector")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["VALUE = 1\n", "def pare_bench_selectors():\n    return ()\n"],
+    ids=["nothing at all", "hookimpl forgotten"],
+)
+def test_a_module_without_any_hook_is_not_ok(install, source):
+    install("empty", source)
+    assert "has no hooks" in info(load_plugins({}), "empty").error
+
+
+MEDDLER = """
+from pare_bench import hookimpl
+
+@hookimpl
+def pare_bench_run_started(config, run_id):
+    config.task.params["made_up"] = 1
+    config.backbone.params.clear()
+
+@hookimpl
+def pare_bench_run_finished(record):
+    record.method.params["made_up"] = 1
+    record.config.task.params["made_up"] = 1
+"""
+
+
+def test_observers_get_copies(install, pare_bench, tmp_path):
+    """Seen: what an observer wrote into the configuration changed the run."""
+    from pare_bench.records.store import Store
+
+    tiny = ("--preset", "smoke", "-o", "size.train=16", "-o", "size.val=8", "-o", "size.test=8", "-o", "budget.epochs=1")
+    command = ("run", "--method", "full_finetune", "--task", "satellite", "--format", "json", *tiny)
+    assert pare_bench(*command, "--out", str(tmp_path / "plain"))[0] == 0
+    install("meddler", MEDDLER)
+    code, out, _ = pare_bench(*command, "--out", str(tmp_path / "watched"))
+    assert code == 0
+    (plain,), (watched,) = Store(tmp_path / "plain").records(), Store(tmp_path / "watched").records()
+    assert watched.run_id == plain.run_id
+    assert watched.config == plain.config
+    assert watched.predictions_sha256 == plain.predictions_sha256
+    assert "made_up" not in out
