@@ -26,10 +26,14 @@ _SCORING = ("pare_bench.metrics", "pare_bench.scoring.released_metrics", "pare_b
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of a task, read when they are first asked for, and the SHA-256 over their bytes."""
+    """The splits of a task, read when they are first asked for, and the SHA-256 over their bytes.
+
+    ``folder`` is where they are kept, one file for each array; None for data that are not kept and would be costly to read again.
+    """
 
     load: Callable[[], Splits]
     sha256: str
+    folder: Path | None = None
 
     @classmethod
     def of(cls, splits: Splits, sha256: str) -> Data:
@@ -45,6 +49,11 @@ class Data:
         """
         return self.load()
 
+    def forget(self) -> None:
+        """Let go of splits that can be read again; whoever asks for them next reads them."""
+        if self.folder is not None:
+            self.__dict__.pop("splits", None)
+
 
 def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = None, code: Code | None = None) -> Data:
     """Return the generated tier of ``task`` from the cache, making it first where it is missing; arrays are read when they are asked for.
@@ -53,9 +62,7 @@ def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = No
         EnvironmentFault: the cache cannot be written.
     """
     folder = (root or cache_root()) / "generated" / task.name / _key(task, seed, size, code or Code())
-    sha256 = _promised(folder)
-    if sha256 is None:
-        return _read_or_make(folder, task, seed, size)
+    sha256 = _promised(folder) or _read_or_make(folder, task, seed, size).sha256
 
     def load() -> Splits:
         found = _read_or_make(folder, task, seed, size)
@@ -63,7 +70,7 @@ def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = No
             raise IntegrityError(f"generated data in '{folder}' were made again with other bytes than before", hint="run the same command again")
         return found.splits
 
-    return Data(load, sha256)
+    return Data(load, sha256, folder)
 
 
 def _promised(folder: Path) -> str | None:

@@ -34,7 +34,7 @@ def target_data(task: Task, config: RunConfig, code: Code | None = None) -> Data
     if config.tier == "official" or config.size is None:
         return official_data(task, data_root(), config.track, config.data_seed)
     data = generated_data(task, config.data_seed, config.size.task_size(), code=code)
-    return Data(lambda: task.in_track(data.splits, config.track), data.sha256)
+    return Data(lambda: task.in_track(data.load(), config.track), data.sha256, data.folder)
 
 
 def source_data(registry: Registry, config: RunConfig) -> SourceData | None:

@@ -32,29 +32,24 @@ def read_only(split: Split) -> Split:
 class Seal:
     """Says whether a split has changed: torch writes through arrays that are read-only, and a view leads to the array that it shows.
 
-    Arrays in memory only; a read-only map of a file cannot be written to.
+    It keeps digests, not the split. Arrays in memory only; a read-only map of a file cannot be written to.
     """
 
     def __init__(self, split: Split) -> None:
-        self._split = split
-        self._digests = dict(self._now())
+        self._digests = dict(_digests(split))
 
-    def check(self) -> None:
-        """Do nothing where everything is as it was.
+    def check(self, split: Split) -> None:
+        """Do nothing where ``split`` is what it was.
 
         Raises:
             RunFault: an array has changed.
         """
-        changed = [name for name, digest in self._now() if digest != self._digests[name]]
+        changed = [name for name, digest in _digests(split) if digest != self._digests.get(name)]
         if changed:
             raise RunFault(
                 f"the method has changed the {' and '.join(changed)} that it is scored on",
                 hint="work on a copy: torch.from_numpy(array) shares the array's memory, torch.tensor(array) does not",
             )
-
-    def _now(self) -> Iterator[tuple[str, str]]:
-        for name, array in _arrays(self._split):
-            yield name, hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def checked_outputs(outputs: object, count: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -74,6 +69,11 @@ def checked_outputs(outputs: object, count: int, shape: tuple[int, ...]) -> NDAr
     if not np.isfinite(values).all():
         raise RunFault("predictions on the test split are not finite", hint="lower recipe.learning_rate")
     return values
+
+
+def _digests(split: Split) -> Iterator[tuple[str, str]]:
+    for name, array in _arrays(split):
+        yield name, hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _arrays(split: Split) -> Iterator[tuple[str, NDArray[np.generic]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from pare_bench.registry.names import Registry
 from pare_bench.runs.held import Seal, checked_outputs, handed, read_only
 from pare_bench.runs.preparation import Prepared
 from pare_bench.runs.recording import Clock, failure, recorded
+from pare_bench.runs.seclusion import SecludedRegistry, secluded
 from pare_bench.scoring.scores import floors_of, measure, metrics_of, scoring_code
 from pare_bench.training.checkpoint import CheckpointFolder
 from pare_bench.training.context import RunContext
@@ -110,21 +112,25 @@ def _fit_and_score(
     context = RunContext(
         # Its own: parameters are dictionaries, and what the record says is not for a method to write.
         config=config.model_copy(deep=True),
-        registry=registry,
+        registry=SecludedRegistry(registry, task.name),
         reporter=reporter,
         accelerator=build_accelerator(config),
         source=prepared.source.data.splits if prepared.source else None,
         augment=task.augment_examples if _augments(task) else None,
         checkpoint=checkpoint,
     )
-    # Before the method has had anything in its hands.
+    # Before the method has had anything in its hands; while it learns, what can be read again is not in memory.
     floors, seal = floors_of(task, config, splits), Seal(splits.test)
+    del splits
+    prepared.data.forget()
     clock.lap()
-    predictor = method.fit(data, context)
+    with secluded(_scored_on(prepared, predictions)):
+        predictor = method.fit(data, context)
     fitted = clock.lap()
     reporter.stage("evaluate")
+    splits = prepared.data.splits
     outputs = checked_outputs(predictor.predict(read_only(splits.test).inputs), len(splits.test), floors.shape)
-    seal.check()
+    seal.check(splits.test)
     scores = measure(metrics, outputs, splits.test)
     stages = {name: history.seconds for name, history in context.histories.items()}
     clock.seconds |= stages | {"build": fitted - sum(stages.values()), "evaluate": clock.lap()}
@@ -145,6 +151,12 @@ def _fit_and_score(
         "parameters_trained": predictor.parameters_trained,
         "samples_per_second": trained.examples / trained.seconds if trained else None,
     }
+
+
+def _scored_on(prepared: Prepared, predictions: PredictionsFolder | None) -> list[Path]:
+    """Return the files that hold the test split, or what others have said about it, as far as a method has no business with them."""
+    kept = [] if predictions is None else [predictions.root, predictions.root.parent / "records"]
+    return kept if prepared.data.folder is None else [*kept, prepared.data.folder / "test"]
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:

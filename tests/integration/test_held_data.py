@@ -73,10 +73,22 @@ def test_writing_through_torch_moves_neither_floor_nor_score(install, pare_bench
         assert record.predictions_sha256 == plain[track].predictions_sha256
 
 
-def test_inputs_of_the_test_split_that_have_changed_are_a_failed_run(install, pare_bench, tmp_path):
-    code, record, _ = run(install, pare_bench, tmp_path, "--track", "paper", after=THROUGH_TORCH.format(part="val.inputs"))
-    assert (code, record.status) == (1, "failed")
-    assert record.reason == "the method has changed the inputs that it is scored on"
+def test_inputs_that_are_read_again_are_what_they_were(install, pare_bench, tmp_path, plain):
+    _, record, _ = run(install, pare_bench, tmp_path, "--track", "paper", after=THROUGH_TORCH.format(part="val.inputs"))
+    assert (record.status, record.metrics) == ("ok", plain["paper"].metrics)
+
+
+@pytest.mark.parametrize("part", ["inputs", "targets"])
+def test_a_test_split_that_has_changed_is_a_failed_run(install, pare_bench, tmp_path, part):
+    """Bundled and official data are read once: of those, a change is found."""
+    found = "[each.test for each in gc.get_objects() if isinstance(each, task.Splits)]"
+    after = f"import gc; import pare_bench.contracts.task as task; [part.{part}.fill(0) for part in {found}]"
+    install("foreign", PLUGIN.format(before="pass", after=after))
+    words = ("--suite", "openml", "--task", "openml_37", "--preset", "smoke", "-o", "budget.epochs=1")
+    code, _, _ = pare_bench("run", "--method", "foreign", "--out", str(tmp_path / "out"), *words)
+    (record,) = Store(tmp_path / "out").records()
+    assert (code, record.status, record.task.tier) == (1, "failed", "bundled")
+    assert record.reason == f"the method has changed the {part} that it is scored on"
     assert "torch.tensor" in record.hint
 
 
@@ -146,18 +158,18 @@ def test_examples_that_are_not_in_memory_pass_as_they_are():
     lazy = LazyExamples((4, 2), np.float32, lambda indices: np.zeros((len(indices), 2), np.float32))
     split = Split(lazy, np.zeros(4))
     assert read_only(split).inputs is lazy
-    Seal(split).check()
+    Seal(split).check(split)
 
 
 @pytest.mark.parametrize("name", ["inputs", "targets", "groups"])
 def test_the_seal_finds_a_change_of_one_value(name):
     split = splits().test
     seal = Seal(split)
-    seal.check()
+    seal.check(split)
     array = split.extras["groups"] if name == "groups" else getattr(split, name)
     array.flat[-1] += 1
     with pytest.raises(RunFault, match=f"changed the {name} that"):
-        seal.check()
+        seal.check(split)
 
 
 def test_outputs_in_double_precision_are_taken_as_float32():
