@@ -65,7 +65,9 @@ def test_refused(pare_bench, tmp_path, monkeypatch, name):
     (root / task).mkdir(parents=True)
     (root / task / file).write_bytes(content(canary, tmp_path / f"made{file[-4:]}"))
     out = tmp_path / "out"
-    code, _, err = pare_bench("run", "--method", "constant", "--task", task, "--preset", "smoke", "--tier", "official", "--out", str(out))
+    code, _, err = pare_bench(
+        "run", "--method", "constant", "--task", task, "--preset", "smoke", "--tier", "official", "--fail-fast", "--out", str(out)
+    )
     lines = [line for line in err.splitlines() if line.startswith(("error:", "hint:"))]
     assert code == 4, err
     assert [line.partition(":")[0] for line in lines] == ["error", "hint"], err
@@ -86,7 +88,7 @@ def test_one_hostile_file_among_good_ones(pare_bench, tmp_path, monkeypatch, tas
     victim = max(path for path in (root / task).rglob(pattern) if path.is_file())
     victim.write_bytes(npy_of(Touch(canary), tmp_path / "made.npy") if pattern.endswith("npy") else pickle.dumps(Touch(canary)))
     code, _, err = pare_bench(
-        "run", "--method", "constant", "--task", task, "--preset", "smoke", "--tier", "official", "--out", str(tmp_path / "out")
+        "run", "--method", "constant", "--task", task, "--preset", "smoke", "--tier", "official", "--fail-fast", "--out", str(tmp_path / "out")
     )
     (line,) = [line for line in err.splitlines() if line.startswith("error:")]
     assert code == 4, err

@@ -145,7 +145,22 @@ def refused(pare_bench, monkeypatch, tmp_path, task, *options, converted=False):
     monkeypatch.setenv("PARE_BENCH_DATA", str(tmp_path / "root"))
     monkeypatch.setenv("PARE_BENCH_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "out"
-    words = ("run", "--method", "constant", "--suite", "pdebench", "--task", task, "--preset", "smoke", "--tier", "official", "--out", str(out))
+    words = (
+        "run",
+        "--method",
+        "constant",
+        "--suite",
+        "pdebench",
+        "--task",
+        task,
+        "--preset",
+        "smoke",
+        "--tier",
+        "official",
+        "--fail-fast",
+        "--out",
+        str(out),
+    )
     code, _, err = pare_bench(*words, *options)
     lines = [line for line in err.splitlines() if line.startswith(("error:", "hint:"))]
     assert code == 4, err
