@@ -85,13 +85,13 @@ def parse_arff(text: str, limits: Limits = LIMITS) -> list[Attribute]:
     Raises:
         ValueError: it is not ARFF, is larger than ``limits``, or has text, dates, tables in cells, weights, undeclared categories; with the line.
     """
-    columns: dict[str, Attribute] = {}
+    header = _Header()
     attributes: list[Attribute] | None = None
     row = 0
     for number, line in _lines(text, limits):
         try:
             if attributes is None:
-                attributes = _declared(line, columns, limits)
+                attributes = _declared(line, header, limits)
                 continue
             row += 1
             limits.check_row(row, len(attributes))
@@ -121,8 +121,17 @@ def _lines(text: str, limits: Limits) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _declared(line: str, columns: dict[str, Attribute], limits: Limits) -> list[Attribute] | None:
-    """Take one line of the header into ``columns``; return all columns where rows follow."""
+@dataclass
+class _Header:
+    """What was declared so far: the columns by name, and how many categories they have together."""
+
+    columns: dict[str, Attribute] = field(default_factory=dict)
+    categories: int = 0
+
+
+def _declared(line: str, header: _Header, limits: Limits) -> list[Attribute] | None:
+    """Take one line of the header; return all columns where rows follow."""
+    columns = header.columns
     keyword = re.match(r"@[a-z]*+", line.lower())
     if keyword is None:
         raise ValueError(f"{shown(line)} stands before @data and is no declaration")
@@ -140,7 +149,8 @@ def _declared(line: str, columns: dict[str, Attribute], limits: Limits) -> list[
             raise ValueError(f"column {shown(attribute.name)} is declared twice")
         columns[attribute.name] = attribute
         limits.check_columns(len(columns))
-        limits.check_categories(sum(len(column.categories or ()) for column in columns.values()) if attribute.categories else 0)
+        header.categories += len(attribute.categories or ())
+        limits.check_categories(header.categories)
     return None
 
 
@@ -273,6 +283,6 @@ def _check_end(line: str, position: int, what: str) -> None:
     rest = line[position:].strip(_SPACE)
     if not rest or rest.startswith("%"):
         return
-    if rest.startswith(("{", ",{")):
+    if rest.lstrip("," + _SPACE).startswith("{"):
         raise ValueError(f"{shown(rest)} after {what}: weights are not read")
     raise ValueError(f"{shown(rest)} after {what} is not understood; quote a value with spaces, quotes, braces or %")
