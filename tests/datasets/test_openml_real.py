@@ -7,12 +7,14 @@ import io
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pare_bench import load
 from pare_bench.builtin.suites.openml.catalogue import BY_ID
+from pare_bench.builtin.suites.openml.client import save_table
 from pare_bench.builtin.suites.openml.published import published_table
 from pare_bench.datasets.official import OfficialFiles, official_data
 from pare_bench.datasets.table import read_arff, write_arff
@@ -173,3 +175,34 @@ def test_a_csv_with_pandas_own_column_of_row_numbers_says_so(tmp_path):
     with pytest.raises(IntegrityError, match="6 features and 3 classes, tae has 5 and 3; its features: '', 'Whether"):
         published_table(BY_ID[48], OfficialFiles(tmp_path, "openml_48"))
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("number", [number for number in IDS if number != 882])
+def test_openmls_own_client_gives_the_same_table(tmp_path, monkeypatch, number):
+    """Its parser, on the file as published: what :func:`save_table` makes of its frame, and a CSV of that frame."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("OPENML_CACHE_DIR", str(tmp_path / "cache"))
+    openml = pytest.importorskip("openml", reason="the client 'openml' is not installed (extra openml)")
+    entry = BY_ID[number]
+    text = text_of(number).replace(" [1,10]", "")  # its parser is liac-arff
+    source = tmp_path / "published.arff"
+    source.write_text(text, "utf-8")
+    target = "class" if number == 187 else read_arff(text).target
+    ignored = ["timestamp", "job_number"] if number == 6332 else []
+    dataset = openml.datasets.OpenMLDataset(
+        "t", "d", "arff", "pickle", dataset_id=number, data_file=str(source), default_target_attribute=target, ignore_attribute=ignored or None
+    )
+    client = SimpleNamespace(datasets=SimpleNamespace(get_dataset=lambda _, **__: dataset))
+    expected = read_arff(text, target=target)
+    columns = [column for column in expected.columns if column.name not in ignored]
+    written = save_table(entry, client, tmp_path)
+    frame, labels, _, _ = dataset.get_data(target=target)
+    for form in ("arff", "csv"):
+        if form == "csv":
+            written.unlink()
+            frame.assign(**{target: labels}).to_csv(written.with_suffix(".csv"), index=False)
+        found = published_table(entry, OfficialFiles(tmp_path, entry.name))
+        assert [found.classes[label].lower() for label in found.labels] == [expected.classes[label].lower() for label in expected.labels]
+        for one, two in zip(found.columns, columns, strict=True):
+            assert (one.name, one.categories) == (two.name, two.categories)
+            np.testing.assert_array_equal(one.values, two.values)

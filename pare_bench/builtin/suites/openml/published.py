@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pare_bench.builtin.suites.openml.catalogue import Entry
 from pare_bench.contracts.table import Table
 from pare_bench.datasets.table import read_arff, read_csv
-from pare_bench.datasets.table_text import read_text, shown
+from pare_bench.datasets.table_text import LIMITS, read_text, shown
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 
 if TYPE_CHECKING:
     from pare_bench.contracts.files import Files
 
 ARFF, CSV = "dataset.arff", "dataset.csv"
+#: So many times the published rows are read at most: what is encoded from them stays in bounds, too.
+_ROWS = 10
 #: Names of columns that a message lists: all of a table but the widest.
 _LISTED = 50
 
@@ -26,7 +29,7 @@ def fetch_hint(entry: Entry) -> str:
 def published_table(entry: Entry, files: Files) -> Table:
     """Return the table of ``<task>/dataset.arff`` or ``<task>/dataset.csv``; the class is OpenML's default target, the last column.
 
-    Rows may be fewer than published; features and classes must be as many, since they make the network's shape. What does not fit names the columns
+    Rows may be fewer than published, or up to ten times as many; features and classes must be as many, since they make the network's shape. What does not fit names the columns
     that were seen: a file of the web page may have its class elsewhere, and columns that OpenML says are to be ignored.
 
     Raises:
@@ -45,7 +48,8 @@ def published_table(entry: Entry, files: Files) -> Table:
     again = f"rm '{path}' && {fetch_hint(entry)}"
     try:
         text = read_text(path)
-        table = read_arff(text) if name == ARFF else read_csv(text, nominal=entry.nominal)
+        limits = replace(LIMITS, cells=_ROWS * entry.rows * (entry.features + 1))
+        table = read_arff(text, limits=limits) if name == ARFF else read_csv(text, nominal=entry.nominal, limits=limits)
     except OSError as error:
         raise EnvironmentFault(f"'{path}' cannot be read: {error.strerror or error}", hint=f"ls -l '{path}'") from error
     except ValueError as error:
