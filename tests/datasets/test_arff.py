@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
@@ -308,6 +309,20 @@ def test_a_csv_has_words_too_and_misses_empty_cells():
     table = read_csv("n,w,d,class\n1_000,none,1,None\n,?,2,nan\n3,NA,,\n2,'two words',2,NA\n", nominal=("d",))
     assert cells(table) == [["1_000", "none", "1"], [None, None, "2"], ["2", "two words", "2"]]
     assert [table.classes[label] for label in table.labels] == ["None", "nan", "NA"]
+
+
+@pytest.mark.parametrize(
+    ("declaration", "row", "theirs"),
+    [("{plain,'two words'}", "plain,1,p\n'two words',2,q", ValueError), ("{plain,é}", "é,1,p", UnicodeEncodeError)],
+)
+def test_what_scipy_makes_of_it_is_known(declaration, row, theirs):
+    """It takes the quotes of the first row for those of all, and knows ASCII alone."""
+    from scipy.io import arff
+
+    text = HEADER.format(declaration=declaration) + row + "\n"
+    with pytest.raises(theirs):
+        arff.loadarff(io.StringIO(text))
+    assert cells(read_arff(text))[-1][0] in ("two words", "é")
 
 
 def liac():

@@ -29,8 +29,8 @@ def fetch_hint(entry: Entry) -> str:
 def published_table(entry: Entry, files: Files) -> Table:
     """Return the table of ``<task>/dataset.arff`` or ``<task>/dataset.csv``; the class is OpenML's default target, the last column.
 
-    Rows may be fewer than published, or up to ten times as many; features and classes must be as many, since they make the network's shape. What does not fit names the columns
-    that were seen: a file of the web page may have its class elsewhere, and columns that OpenML says are to be ignored.
+    Rows may be fewer than published, or up to ten times as many; features and classes must be as many, since they make the network's shape. What does
+    not fit names the columns that were seen: a file of the web page may have its class elsewhere, and columns that OpenML says are to be ignored.
 
     Raises:
         DataMissingError: neither file is there.
