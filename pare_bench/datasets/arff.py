@@ -132,10 +132,10 @@ class _Header:
 def _declared(line: str, header: _Header, limits: Limits) -> list[Attribute] | None:
     """Take one line of the header; return all columns where rows follow."""
     columns = header.columns
-    keyword = re.match(r"@[a-z]*+", line.lower())
+    keyword = re.match(r"@[A-Za-z]*+", line)
     if keyword is None:
         raise ValueError(f"{shown(line)} stands before @data and is no declaration")
-    word, rest = keyword[0], line[keyword.end() :]
+    word, rest = keyword[0].lower(), line[keyword.end() :]
     if word == "@data":
         _check_end(rest, 0, "@data")
         if not columns:
@@ -158,9 +158,8 @@ def _attribute(rest: str) -> Attribute:
     found = _NAME.match(rest)
     if found is None or rest[found.end() : found.end() + 1] not in (*_SPACE, "{"):
         raise ValueError(f"{shown(rest.strip(_SPACE))} does not begin with the name of a column and its type; quote a name with spaces, quotes or %")
-    word = _word(found)
-    name = "?" if word is None else word
-    start = found.end() + len(rest[found.end() :]) - len(rest[found.end() :].lstrip(_SPACE))
+    name = _word(found) or found[3] or ""
+    start = _skip(rest, found.end())
     if rest[start : start + 1] == "{":
         categories, end = _categories(rest, start, name)
         _check_end(rest, end, f"the categories of column {shown(name)}")
@@ -172,8 +171,8 @@ def _attribute(rest: str) -> Attribute:
     if word not in _NUMERIC:
         raise ValueError(f"column {shown(name)} has the unknown type {shown(rest[start:])}; known are numeric, real, integer and {{categories}}")
     # Old files give numbers a range, which means nothing for reading them.
-    limits_of_column = _RANGE.match(rest, end + len(rest[end:]) - len(rest[end:].lstrip(_SPACE)))
-    _check_end(rest, limits_of_column.end() if limits_of_column else end, f"the type of column {shown(name)}")
+    span = _RANGE.match(rest, _skip(rest, end))
+    _check_end(rest, span.end() if span else end, f"the type of column {shown(name)}")
     return Attribute(name, None)
 
 
@@ -276,6 +275,11 @@ def _unescaped(found: re.Match[str]) -> str:
     if escape not in _ESCAPED:
         raise ValueError(f"the escape {shown(found[0])} is unknown")
     return _ESCAPED[escape]
+
+
+def _skip(line: str, position: int) -> int:
+    """Return where the spaces from ``position`` on end."""
+    return len(line) - len(line[position:].lstrip(_SPACE))
 
 
 def _check_end(line: str, position: int, what: str) -> None:
