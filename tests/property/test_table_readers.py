@@ -27,6 +27,11 @@ from pare_bench.datasets.official import OfficialFiles
 from pare_bench.datasets.table import read_arff, read_csv, write_arff
 from pare_bench.errors import PareBenchError
 
+try:
+    import arff as liac
+except ImportError:
+    liac = None
+
 EXAMPLES = settings(deadline=None, max_examples=int(os.environ.get("PARE_BENCH_FUZZ_EXAMPLES", "300")))
 
 NASTY = (
@@ -156,27 +161,20 @@ def test_what_another_program_writes_is_read(data, drawn):
     assert names_of(table) == names
 
 
-def liac():
-    arff = pytest.importorskip("arff", reason="liac-arff is not installed (extra test)")
-    if not hasattr(arff, "ArffDecoder"):
-        pytest.skip("module 'arff' is not liac-arff")
-    return arff
-
-
 def encoded(word: str) -> bool:
     """Whether liac-arff's encoder writes a word so that it is one: it forgets braces, two control characters, ``?`` and nothing at all."""
     quotes = re.search(r"""["'\\\s%,\000-\031]""", word) is not None
     return word not in ("?", "") and (quotes or not re.search(r"[{}\x1a\x1b]", word))
 
 
+@pytest.mark.skipif(liac is None, reason="liac-arff is not installed (extra test)")
 @EXAMPLES
 @given(tables(name=st.from_regex(r"[a-zA-Z][\w.() -]{0,8}", fullmatch=True)))
 def test_what_openmls_library_writes_is_read_or_refused(drawn):
     """What it writes unambiguously is read; what it cannot write (``?`` and an empty word become missing, braces stay bare) is no other word."""
-    arff = liac()
     names, kinds, rows = drawn
     attributes = [(name, "REAL" if kind is None else kind) for name, kind in zip(names, kinds, strict=True)]
-    text = arff.dumps({"relation": "r", "attributes": attributes, "data": rows})
+    text = liac.dumps({"relation": "r", "attributes": attributes, "data": rows})
     expected = [tuple(None if cell in ("?", "") else cell for cell in row) for row in rows]
     expected = [row for row in expected if row[-1] is not None]
     try:
@@ -293,9 +291,10 @@ def test_a_damaged_arff_is_read_as_openmls_library_does_or_refused(content):
     if table is None:
         return
     assert (len(table.columns), len(table.classes)) == (4, 3)
-    arff = liac()
+    if liac is None:
+        return
     try:
-        theirs = arff.loads(content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"))
+        theirs = liac.loads(content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"))
     except Exception:  # noqa: BLE001 - it refuses comments after rows and more, each in its own way
         return
     assert rows_of(table) == [tuple(row) for row in theirs["data"] if row[-1] is not None]
