@@ -1,6 +1,7 @@
 """The grammar of ARFF, Weka's format for tables: declarations and rows as they stand in the file, nothing guessed.
 
-Why not a library: docs/suites/openml.md has what the two that exist make of the same files.
+After Weka's description of the format (University of Waikato, "ARFF (stable version)"); an unquoted ``?`` in a list of categories is none of them, as
+in OpenML's table 42585 (openml-python 1036). Why not a library: docs/suites/openml.md has what the two that exist make of the same files.
 """
 
 from __future__ import annotations
