@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Features in their published order, ``labels`` int64 ``[rows]`` and what the classes are called.
+    """Features in their published order, ``labels`` int64 ``[rows]``, what the classes are called, and ``target``, the name of their column.
 
     Raises:
         ValueError: columns of different lengths, or a number that is infinite.
@@ -31,6 +31,7 @@ class Table:
     columns: tuple[Column, ...]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    target: str = "class"
 
     def __post_init__(self) -> None:
         for column in self.columns:

@@ -13,7 +13,8 @@ from pare_bench.builtin.suites.openml.catalogue import BY_ID
 from pare_bench.builtin.suites.openml.client import main, save_table
 from pare_bench.builtin.suites.openml.published import published_table
 from pare_bench.datasets.official import OfficialFiles, official_data, state_of
-from pare_bench.errors import DataMissingError, IntegrityError
+from pare_bench.datasets.table import read_arff
+from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 
 
 def read(root, form="arff"):
@@ -76,15 +77,51 @@ def test_a_missing_file_says_how_to_fetch_it(tmp_path):
         (lambda text: text.replace("@ATTRIBUTE A1 REAL", "@ATTRIBUTE A1 STRING"), "cannot be read"),
         (lambda text: text.replace("@ATTRIBUTE class {+,-}", "@ATTRIBUTE class {+,-,0}").replace(",-\n", ",0\n", 1), "3 classes"),
         (lambda text: text[:-200] + "\n1,2", "cannot be read"),
+        (lambda text: text.replace("credit-approval", "crédit").encode("latin1"), r"line 2: it is not UTF-8 \(byte 0xe9\)"),
+        (lambda text: text + text[text.index("@DATA") + 6 :] * 110, "more than 110,400 cells"),
+        (lambda text: text.replace("class {+", "'the\x1b[31mclass' {+").replace("A0 ", "Class "), r"column 'Class' that is not the last one"),
+        (
+            lambda text: (
+                text.replace("@ATTRIBUTE class {+,-}", "@ATTRIBUTE class {+,-}\n@ATTRIBUTE last {z}").replace("+\n", "+,z\n").replace("-\n", "-,z\n")
+            ),
+            r"16 features and 1 classes, credit-approval has 15 and 2; its features: 'A0', .*'class'; its class, the last column: 'last'",
+        ),
     ],
 )
 def test_a_file_that_is_not_the_table_is_refused(tmp_path, change, says):
     path = written.write(tmp_path)
-    path.write_text(change(path.read_text()))
+    changed = change(path.read_text())
+    path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
     with pytest.raises(IntegrityError, match=says) as caught:
         official_data(load("task", "openml_29"), tmp_path)
     assert "dataset.arff" in str(caught.value)
     assert caught.value.exit_code == 4
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("number", [29, 23])
+def test_a_csv_without_any_word_is_refused_where_there_are_categories(tmp_path, number):
+    entry = BY_ID[number]
+    path = tmp_path / entry.name / "dataset.csv"
+    path.parent.mkdir()
+    rows = [",".join(map(str, [*range(entry.features), number % entry.classes])) for number in range(9)]
+    path.write_text(",".join([*(f"A{place}" for place in range(entry.features)), "class"]) + "\n" + "\n".join(rows) + "\n")
+    if entry.nominal:
+        assert sum(column.categories is not None for column in published_table(entry, OfficialFiles(tmp_path, entry.name)).columns) == 7
+        return
+    with pytest.raises(IntegrityError, match=r"holds numbers alone, credit-approval has categories: a CSV does not say which.*dataset\.arff does"):
+        published_table(entry, OfficialFiles(tmp_path, entry.name))
+
+
+@pytest.mark.parametrize("form", ["arff", "csv"])
+def test_a_file_that_cannot_be_opened_is_a_fault_of_this_machine(tmp_path, form, monkeypatch):
+    path = written.write(tmp_path, form=form)
+    files = OfficialFiles(tmp_path, "openml_29")
+    monkeypatch.setattr(files, "path", lambda name: path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(EnvironmentFault, match="cannot be read: Is a directory"):
+        published_table(BY_ID[29], files)
 
 
 class Series(list):
@@ -134,6 +171,35 @@ def test_what_the_client_gives_is_written_and_read_back(tmp_path):
     for one, two in zip(fetched.columns, original.columns, strict=True):
         assert one.categories == two.categories
         np.testing.assert_array_equal(one.values, two.values)
+
+
+def client_of(frame, labels, nominal):
+    """A client that has one table of these columns."""
+    dataset = SimpleNamespace(
+        default_target_attribute="Utility",
+        get_data=lambda target: ({name: Series(cells) for name, cells in frame.items()}, labels, nominal, list(frame)),
+    )
+    return SimpleNamespace(datasets=SimpleNamespace(get_dataset=lambda number, **options: dataset))
+
+
+def test_what_the_client_calls_missing_is_missing_and_every_word_is_a_word(tmp_path):
+    """Its frames hold the words "None" and "nan" where a table has such categories, and NaN where it has ``?``; {true, false} comes as booleans."""
+    words, truths = ["None", "nan", "?", None, float("nan"), "it's"], [True, None, False, True, False, True]
+    frame = {"w": words, "t": truths, "n": [1, None, 2.5, 3, 4, 5]}
+    labels = Series(["None", "none", "None", None, "none", "NA"])
+    path = save_table(BY_ID[188], client_of(frame, labels, [True, False, False]), tmp_path)
+    table = read_arff(path.read_text("utf-8"))
+    assert [column.categories for column in table.columns] == [("?", "None", "it's", "nan"), ("False", "True"), None]
+    np.testing.assert_array_equal(table.columns[0].values, [1, 3, 0, np.nan, 2])
+    np.testing.assert_array_equal(table.columns[1].values, [1, np.nan, 0, 0, 1])
+    np.testing.assert_array_equal(table.columns[2].values, [1, np.nan, 2.5, 4, 5])
+    assert ([table.classes[label] for label in table.labels], table.target) == (["None", "none", "None", "none", "NA"], "Utility")
+
+
+def test_a_column_of_text_is_no_table(tmp_path):
+    with pytest.raises(IntegrityError, match="column 'w' holds neither numbers nor categories"):
+        save_table(BY_ID[188], client_of({"w": ["some", "text"]}, Series(["a", "b"]), [False]), tmp_path)
+    assert not list(tmp_path.rglob("*.arff"))
 
 
 def test_an_id_that_is_not_in_the_suite_is_a_usage_error(capsys):

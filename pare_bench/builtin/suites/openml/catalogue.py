@@ -15,10 +15,11 @@ class Entry:
 
     ``slots`` is the number of channels for categories, 0 for a table of numbers: the largest number of categories of a column where the table is
     bundled, an upper bound elsewhere (rarer categories have none). ``source`` says where a bundled table comes from: ``sklearn:NAME``, ``file:NAME``
-    below ``pare_bench/data/tables``, ``rule:NAME``; "" for tables that OpenML alone has. ``nominal`` are the positions of columns that are categories
-    although their values look like numbers. ``extra`` marks the twelve tables that ORCA has beyond the thirty of TabPFN's list. ``rescaled`` and
-    ``kept`` are special cases of the released loader: a second scaling, and the only columns that it keeps. ``epochs`` are those of preset ``cpu``:
-    190 to 480 steps, whatever the number of rows.
+    below ``pare_bench/data/tables``, ``rule:NAME``; "" for tables that OpenML alone has. ``nominal`` are the columns that are categories although
+    their values look like numbers, by position among the features or by name: a CSV does not say so. ``extra`` marks the twelve tables that ORCA has
+    beyond the thirty of TabPFN's list. ``rescaled`` and ``kept`` are special cases of the released loader: a second scaling, and the only columns
+    that it keeps. ``epochs`` are those of preset ``cpu``: 190 to 480 steps, whatever the number of rows. ``version`` is the task's: it rises where a
+    change can move a score.
     """
 
     id: int
@@ -28,11 +29,12 @@ class Entry:
     classes: int
     slots: int = 0
     source: str = ""
-    nominal: tuple[int, ...] = ()
+    nominal: tuple[int | str, ...] = ()
     extra: bool = False
     rescaled: bool = False
     kept: tuple[int, ...] = ()
     epochs: int = 10
+    version: int = 1
 
     @property
     def name(self) -> str:
@@ -48,6 +50,8 @@ class Entry:
 
 #: Channels for the categories of a table whose file was never seen here.
 _MANY = 32
+#: Categories of cylinder-bands that look like numbers.
+_CYLINDER_BANDS = ("timestamp", "press", "plating_tank", "caliper", "current_density", "chrome_content")
 
 CATALOGUE: tuple[Entry, ...] = (
     Entry(11, "balance-scale", 625, 4, 3, source="rule:balance_scale", epochs=40),
@@ -58,13 +62,13 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry(22, "mfeat-zernike", 2000, 47, 10),
     Entry(23, "cmc", 1473, 9, 3, slots=4, source="file:contraceptive.csv.gz", nominal=(1, 2, 4, 5, 6, 7, 8), epochs=12),
     Entry(29, "credit-approval", 690, 15, 2, slots=_MANY),
-    Entry(31, "credit-g", 1000, 20, 2, slots=10, source="file:german.csv.gz", epochs=10),
+    Entry(31, "credit-g", 1000, 20, 2, slots=10, source="file:german.csv.gz", epochs=10, version=2),
     Entry(37, "diabetes", 768, 8, 2, source="file:pima.csv.gz", epochs=15),
     Entry(50, "tic-tac-toe", 958, 9, 2, slots=3, source="rule:tic_tac_toe", epochs=25),
     Entry(54, "vehicle", 846, 18, 4, source="file:vehicle.csv.gz", rescaled=True, epochs=30),
     Entry(188, "eucalyptus", 736, 19, 5, slots=_MANY),
     Entry(458, "analcatdata_authorship", 841, 70, 4),
-    Entry(469, "analcatdata_dmft", 797, 4, 6, slots=_MANY),
+    Entry(469, "analcatdata_dmft", 797, 4, 6, slots=_MANY, nominal=("DMFT.Begin", "DMFT.End")),
     Entry(1049, "pc4", 1458, 37, 2),
     Entry(1050, "pc3", 1563, 37, 2),
     Entry(1063, "kc2", 522, 21, 2),
@@ -74,8 +78,8 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry(1480, "ilpd", 583, 10, 2, slots=4),
     Entry(1494, "qsar-biodeg", 1055, 41, 2, rescaled=True),
     Entry(1510, "wdbc", 569, 30, 2, source="sklearn:breast_cancer", epochs=40),
-    Entry(6332, "cylinder-bands", 540, 37, 2, slots=_MANY),
-    Entry(23381, "dresses-sales", 500, 12, 2, slots=_MANY),
+    Entry(6332, "cylinder-bands", 540, 37, 2, slots=_MANY, nominal=_CYLINDER_BANDS),
+    Entry(23381, "dresses-sales", 500, 12, 2, slots=_MANY, version=2),
     Entry(40966, "MiceProtein", 1080, 77, 8),
     Entry(40975, "car", 1728, 6, 4, slots=4),
     Entry(40982, "steel-plates-fault", 1941, 27, 7),

@@ -19,13 +19,17 @@ from pare_bench.builtin.suites.openml.published import ARFF
 from pare_bench.contracts.table import Column, Table
 from pare_bench.datasets.official import data_root
 from pare_bench.datasets.table import nominal_column, write_arff
-from pare_bench.errors import EnvironmentFault, PareBenchError, UsageError
+from pare_bench.datasets.table_text import shown
+from pare_bench.errors import EnvironmentFault, IntegrityError, PareBenchError, UsageError
 
 
 def save_table(entry: Entry, client: Any, root: Path) -> Path:
     """Fetch ``entry`` through ``client`` (the module ``openml``) and write it, default target last, to ``<root>/<task>/dataset.arff``.
 
     Columns that OpenML marks as row ids or as to be ignored are left out by the client.
+
+    Raises:
+        IntegrityError: a column holds neither numbers nor categories.
     """
     dataset = client.datasets.get_dataset(entry.id, download_data=True, download_qualities=False, download_features_meta_data=True)
     features, target, nominal, names = dataset.get_data(target=dataset.default_target_attribute)
@@ -34,26 +38,36 @@ def save_table(entry: Entry, client: Any, root: Path) -> Path:
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".arff")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(write_arff(_table(features, target, nominal, names), entry.title))
+            stream.write(write_arff(_table(features, target, nominal, names, dataset.default_target_attribute), entry.title))
         return Path(temporary).replace(folder / ARFF)
     finally:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _table(features: Any, target: Any, nominal: Sequence[bool], names: Sequence[str]) -> Table:
-    """Return the data frames of the client as a table; rows without a class are left out."""
+def _table(features: Any, target: Any, nominal: Sequence[bool], names: Sequence[str], title: str) -> Table:
+    """Return the data frames of the client as a table; rows without a class are left out.
+
+    Missing is what the frame says is missing: the client makes NaN of ``?`` and leaves a category "None" or "nan" the word that it is. What ARFF
+    declares as {true, false} comes as booleans, which are categories here again.
+    """
     kept = np.flatnonzero(~np.asarray(target.isna()))
     columns = []
     for name, categorical in zip(names, nominal, strict=True):
         values = features[name].iloc[kept]
-        if categorical:
-            missing = np.asarray(values.isna())
-            columns.append(nominal_column(name, ["?" if gone else str(value) for value, gone in zip(values, missing, strict=True)]))
-        else:
-            columns.append(Column(name, np.asarray(values, dtype=np.float64)))
+        missing = np.asarray(values.isna())
+        cells = [None if gone else value for value, gone in zip(values, missing, strict=True)]
+        if categorical or any(isinstance(cell, bool | np.bool_) for cell in cells):
+            columns.append(nominal_column(name, [None if cell is None else str(cell) for cell in cells]))
+            continue
+        try:
+            columns.append(Column(name, np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(
+                f"column {shown(name)} holds neither numbers nor categories: {error}", hint="the table changed, report it"
+            ) from error
     words = [str(value) for value in target.iloc[kept]]
     classes = sorted(set(words))
-    return Table(tuple(columns), np.array([classes.index(word) for word in words], dtype=np.int64), tuple(classes))
+    return Table(tuple(columns), np.array([classes.index(word) for word in words], dtype=np.int64), tuple(classes), title)
 
 
 def main(arguments: Sequence[str]) -> int:

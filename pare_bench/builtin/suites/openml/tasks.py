@@ -157,6 +157,7 @@ def task_of(entry: Entry) -> type[TableTask]:
         "__doc__": f"{entry.title}, OpenML {entry.id}; see :class:`TableTask`.",
         "entry": entry,
         "name": entry.name,
+        "version": entry.version,
         "inputs": input_shape(entry, "features"),
         "target": Classes(entry.classes, balanced=True),
         "real": f"all of it: {entry.title} ({entry.source})" if entry.source else None,
