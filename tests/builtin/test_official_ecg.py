@@ -33,7 +33,7 @@ from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.cache import Data
 from pare_bench.datasets.official import OfficialFiles, state_of
 from pare_bench.errors import DataMissingError, IntegrityError
-from pare_bench.runs.runner import _task_record
+from pare_bench.runs.recording import _task_record
 from pare_bench.scoring.tracks import chunked
 
 PUBLISHED = {"N": 500, "A": 83, "O": 250, "~": 25}

@@ -75,6 +75,13 @@ def package(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+def _without(options):
+    """Return ``TINY`` without the settings that ``options`` give a value."""
+    given = {word.partition("=")[0] for word in options}
+    settings = [word for word in TINY if "=" in word and word.partition("=")[0] not in given]
+    return [*TINY[:2], *(word for setting in settings for word in ("-o", setting))]
+
+
 @pytest.fixture
 def mutant(pare_bench, package, tmp_path):
     """Return ``mutant(*options)``: runs the method and returns (served, newest record)."""
@@ -82,7 +89,7 @@ def mutant(pare_bench, package, tmp_path):
 
     def call(*options):
         code, shown, err = pare_bench(
-            "run", "--method", "mutant", "--task", "satellite", "--out", str(out), "--format", "json", *TINY, *SOURCE, *options
+            "run", "--method", "mutant", "--task", "satellite", "--out", str(out), "--format", "json", *_without(options), *SOURCE, *options
         )
         assert code == 0, err
         (result,) = json.loads(shown)

@@ -94,13 +94,13 @@ def test_divergence_becomes_a_failed_record_and_exit_code_1(pare_bench, tmp_path
         "satellite",
         "--out",
         str(tmp_path),
-        *TINY,
+        *(word.replace("budget.epochs=1", "budget.epochs=3") for word in TINY),
         "-o",
         "recipe.learning_rate=1e30",
         "-o",
         "recipe.clip_norm=null",
     )
-    code, out, err = pare_bench("run", *args, "-o", "budget.epochs=3")
+    code, out, err = pare_bench("run", *args)
     assert code == 1
     (record,) = records(tmp_path)
     assert record.status == "failed"
@@ -183,13 +183,16 @@ def test_a_damaged_record_is_set_aside_and_its_run_done_again(pare_bench, tmp_pa
     assert "newer" in err
 
 
+LONG = tuple(word.replace("budget.epochs=1", "budget.epochs=200") for word in TINY)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path, sent, code):
     """SIGTERM is what a cluster sends first."""
     command = [sys.executable, "-c", "from pare_bench.cli import entry_point; entry_point()", "run", "--method", "full_finetune"]
     command += ["--task", "satellite"]
-    command += ["--task", "deepsea", "--out", str(tmp_path), *TINY, "-o", "budget.epochs=200"]
+    command += ["--task", "deepsea", "--out", str(tmp_path), *LONG]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # A shell that starts the tests in the background ignores Ctrl-C, and its children inherit that; the command under test must not.
     process = subprocess.Popen(
@@ -208,9 +211,7 @@ def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(tmp_path, sent,
     assert process.returncode == code, err
     assert "interrupted: 1 of 2 runs are saved" in err
     assert [record.status for record in records(tmp_path)] == ["ok"]
-    finished = subprocess.run(
-        [*command[:8], "--out", str(tmp_path), *TINY, "-o", "budget.epochs=200"], stderr=subprocess.PIPE, text=True, env=environment, check=False
-    )
+    finished = subprocess.run([*command[:8], "--out", str(tmp_path), *LONG], stderr=subprocess.PIPE, text=True, env=environment, check=False)
     assert finished.returncode == 0
     assert "served from the store" in finished.stderr
 
