@@ -79,6 +79,7 @@ def _sentences(explanation: Explanation) -> list[str]:
     record = explanation.record
     lines = [f"{record.status}" + (f": {record.reason}" if record.reason else "") + f", {record.finished}: {record.command}"]
     lines.append("why it was carried out: " + (record.cause or "not kept"))
+    lines += [f"warning: {each}" for each in record.warnings()]
     lines += [f"scores computed again {each.when}" for each in record.rescored]
     if explanation.neighbour is None:
         lines.append("nearest stored run: none of this method on this task")
@@ -96,6 +97,7 @@ def _document(explanation: Explanation, path: Path) -> dict[str, Any]:
         "status": record.status,
         "reason": record.reason,
         "cause": record.cause,
+        "warnings": record.warnings(),
         "identity": record.identity.model_dump(mode="json") if record.identity else None,
         "changed": None if explanation.changed is None else [asdict(each) for each in explanation.changed],
         "unknown": explanation.unknown,

@@ -260,9 +260,10 @@ def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
             [{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results]
         )
         return
+    warned = any(result.record.warnings() for result in results)
     second = any(result.record.persistence is not None for result in results)
     floors = ("floor", "persistence") if second else ("floor",)
-    columns = ("task", "seed", "status", "metric (lower is better)", "score", *floors, "seconds", "data", "record")
+    columns = ("task", "seed", "status", "metric (lower is better)", "score", *floors, "seconds", "data", "record", *(["warning"] if warned else []))
     rows = []
     for result in results:
         record = result.record
@@ -278,6 +279,7 @@ def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
                 f"{sum(record.seconds.values()):.1f}",
                 record.task.tier,
                 str(result.path),
+                *(["; ".join(record.warnings())] if warned else []),
             )
         )
     _print_table(columns, rows, chosen, title=None)

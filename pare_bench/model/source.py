@@ -38,7 +38,7 @@ class SourceBatch:
             UsageError: the proxy task has none.
         """
         if self.foreground is None:
-            raise UsageError("the source has no foreground masks, which dense targets need", hint="-o source=fractals")
+            raise _no_masks()
         return self.foreground
 
 
@@ -79,6 +79,16 @@ class Source:
         # A proxy without augmentation draws nothing for it.
         augment = task.augment if type(task).augment is not Task.augment else None
         return cls(split, task.target.num, noise=noise, embedded=task.embedded, augment=augment)
+
+    def foreground_share(self) -> float:
+        """Return the share of foreground pixels, of at most the first 1024 examples.
+
+        Raises:
+            UsageError: the proxy task has no masks.
+        """
+        if self.foreground is None:
+            raise _no_masks()
+        return float(_at(self.foreground, torch.arange(min(1024, len(self.inputs)))).float().mean())
 
     def draw(self, backbone: Backbone, count: int, like: Tensor) -> SourceBatch:
         """Draw ``count`` examples with replacement from torch's generator, so that no batch is ever short.
@@ -133,6 +143,10 @@ class Source:
                 self.tokens(backbone, torch.arange(start, min(start + batch_size, count)), device).mean(1) for start in range(0, count, batch_size)
             ]
         return torch.cat(pooled), self.labels[:count].to(device)
+
+
+def _no_masks() -> UsageError:
+    return UsageError("the source has no foreground masks, which dense targets need", hint="-o source=fractals")
 
 
 def _stored(examples: Examples) -> Tensor | Examples:

@@ -77,6 +77,29 @@ class CurveRecord(_Part):
     validation: float = Field(description="primary metric on the validation split")
 
 
+class ProbeRecord(_Part):
+    """A look at a few fixed training examples after an epoch."""
+
+    epoch: int = Field(description="the epoch, from 1")
+    gradients: dict[str, float] = Field(description="share of each term of the loss in the summed squared gradient norms of the network")
+    cosines: dict[str, float] = Field(description="cosine of each other term's gradient to that of the target's")
+    gate_moved: float | None = Field(None, description="change of the selector's weights, relative to their size at the start")
+    overlap_start: float | None = Field(None, description="share of the chosen source tokens that were chosen at the start")
+    overlap_before: float | None = Field(None, description="share of the chosen source tokens that were chosen at the probe before")
+    overlap_chance: float | None = Field(None, description="what these shares would be for a choice at random")
+
+
+class HealthRecord(_Part):
+    """Whether what the source has to teach was learned."""
+
+    chance: float = Field(description="source loss of the best constant answer, in nats")
+    source_loss: tuple[float | None, ...] = Field(description="mean source loss of each epoch; null where no source token stood in a batch")
+    source_share: tuple[float, ...] = Field(description="mean share of source tokens of each epoch")
+    end: float | None = Field(None, description="source loss over the last quarter of the epochs with source tokens, weighted by their share")
+    learned: bool | None = Field(None, description="whether that is below 95% of chance; null: no source token ever stood in a batch")
+    probes: tuple[ProbeRecord, ...] = Field((), description="looks at the gradients and the gate; fewer in short runs, none below 40 steps")
+
+
 class TrainingRecord(_Part):
     """What a training stage did."""
 
@@ -86,6 +109,7 @@ class TrainingRecord(_Part):
     stopped: str = Field(description="why it ended: epochs, max_steps or patience")
     parts: int = Field(1, description="pieces that a micro-batch was cut to at the end; more than 1 where memory ran out")
     resumed_from: int = Field(0, description="the last epoch that an earlier, interrupted process had finished")
+    health: HealthRecord | None = Field(None, description="whether the source was learned; null: the stage learns from none")
 
 
 class EnvironmentRecord(_Part):
@@ -228,6 +252,14 @@ class RunRecord(_Part):
     def primary(self) -> MetricRecord:
         """The primary metric of a run with status ``ok``."""
         return next(metric for metric in self.metrics if metric.primary)
+
+    def warnings(self) -> list[str]:
+        """Return what whoever reads the score should know of how it came about."""
+        return [
+            f"the source was not learned: its loss ends at {health.end:.3g}, chance is {health.chance:.3g}"
+            for stage in self.training.values()
+            if (health := stage.health) is not None and health.learned is False
+        ]
 
     def to_json(self) -> str:
         """Return the record as it stands on disk: sorted keys, two-space indent, one final newline, sealed by ``content_sha256``."""

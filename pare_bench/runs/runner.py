@@ -17,7 +17,7 @@ from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Task, weighted
 from pare_bench.errors import EnvironmentFault, PareBenchError, RunFault, interrupts_shown, plain_text
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
-from pare_bench.records.record import CurveRecord, RunRecord, TrainingRecord
+from pare_bench.records.record import CurveRecord, HealthRecord, ProbeRecord, RunRecord, TrainingRecord
 from pare_bench.registry.names import Registry
 from pare_bench.runs.held import Seal, checked_outputs, handed, read_only
 from pare_bench.runs.preparation import Prepared
@@ -27,6 +27,7 @@ from pare_bench.scoring.scores import floors_of, measure, metrics_of, scoring_co
 from pare_bench.training.checkpoint import CheckpointFolder
 from pare_bench.training.context import RunContext
 from pare_bench.training.distributed import timeout
+from pare_bench.training.health import end_loss, learned
 from pare_bench.training.launched import is_main_process, launched_processes
 from pare_bench.training.loop import History
 from pare_bench.training.memory import MemoryLimit, PeakMemory
@@ -197,4 +198,19 @@ def _training_record(history: History) -> TrainingRecord:
         stopped=history.stopped,
         parts=history.parts,
         resumed_from=history.resumed_from,
+        health=_health_record(history),
+    )
+
+
+def _health_record(history: History) -> HealthRecord | None:
+    if history.chance is None:
+        return None
+    end = end_loss(history.source)
+    return HealthRecord(
+        chance=history.chance,
+        source_loss=tuple(each.loss for each in history.source),
+        source_share=tuple(each.share for each in history.source),
+        end=end,
+        learned=learned(end, history.chance),
+        probes=tuple(ProbeRecord(**asdict(probe)) for probe in history.probes),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from pare_bench.model.network import Batch, to_batch
 from pare_bench.seeds import stream, stream_seed
 from pare_bench.training.checkpoint import CheckpointFile, TrainingState, load_optimiser_state, optimiser_state
 from pare_bench.training.distributed import Processes
+from pare_bench.training.health import EXAMPLES, Health, Observed, Probe, SourceEpoch
 from pare_bench.training.optimisation import Plan, build_optimiser, set_rate
 from pare_bench.training.out_of_memory import BackOff, RandomState, is_out_of_memory, release
 from pare_bench.training.progress import EpochReport, Reporter
@@ -58,7 +59,8 @@ class History:
     """What training did: its curve, the epoch whose state was kept, optimiser steps and examples seen.
 
     ``parts`` says in how many pieces a micro-batch was worked through at the end, more than 1 where memory ran out. ``resumed_from`` is the last
-    epoch that an earlier, interrupted process had finished.
+    epoch that an earlier, interrupted process had finished. ``source``, ``probes`` and ``chance`` are what :mod:`pare_bench.training.health` saw of
+    an objective with a source.
     """
 
     curve: list[CurvePoint] = field(default_factory=list)
@@ -69,6 +71,13 @@ class History:
     stopped: Literal["epochs", "max_steps", "patience"] = "epochs"
     parts: int = 1
     resumed_from: int = 0
+    source: list[SourceEpoch] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    chance: float | None = None
+
+
+#: Fields of a history that hold entries of a kind.
+_LISTS: Mapping[str, type[Any]] = {"curve": CurvePoint, "source": SourceEpoch, "probes": Probe}
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,7 @@ def train(
     optimiser = accelerator.prepare(build_optimiser(parameters, recipe))
     steps = _Steps(objective, optimiser, parameters, recipe, services, processes)
     kept = _Kept(objective, optimiser, budget, services, processes)
+    kept.health = _health(objective, data, budget, plan, services) if processes.is_main else None
     history = kept.resume()
     reporter.stage("train", plan.total_steps)
     if history.resumed_from:
@@ -151,6 +161,14 @@ def train(
         raise
     kept.restore_best()
     return history
+
+
+def _health(objective: Objective, data: Split, budget: Budget, plan: Plan, services: LoopServices) -> Health | None:
+    """Return what watches over an objective with a source, None for others."""
+    if not isinstance(objective, Observed):
+        return None
+    batch = to_batch(data.take(np.arange(min(EXAMPLES, len(data)))), services.accelerator.device)
+    return Health(objective, batch, services.accelerator, stream_seed(*services.words, "health"), budget.epochs, plan.total_steps)
 
 
 def _sizes_of_steps(examples: int, recipe: Recipe, plan: Plan) -> list[list[int]]:
@@ -257,6 +275,7 @@ class _Kept:
         self.back_off, self.checkpoint, self.scaler = services.back_off, services.checkpoint, services.accelerator.scaler
         self.history = History()
         self.finished = False
+        self.health: Health | None = None
         self.best_state: dict[str, Tensor] = {}
         self.best_score, self.best_epoch = math.inf, 0
         self.unwritten: TrainingState | None = None
@@ -266,6 +285,9 @@ class _Kept:
     def epoch(self, epoch: int, score: float, *, last: bool) -> None:
         """Take note of an epoch's signed score (smaller is better), decide whether it was the last one, and save the state."""
         history = self.history
+        if self.health is not None:
+            self.health.epoch(epoch)
+            history.source, history.probes, history.chance = self.health.source, self.health.probes, self.health.objective.chance()
         if score < self.best_score:
             self.best_score, self.best_epoch = score, epoch
             if self.budget.keep == "best":
@@ -303,13 +325,19 @@ class _Kept:
         saved = self.checkpoint.load() if self.checkpoint is not None and self.processes.is_main else None
         facts = self.processes.from_main(saved.facts if saved is not None else None)
         if facts is None:
+            if self.health is not None:
+                self.health.begin()
             return self.history
         state = TrainingState(self.processes.tensors_from_main(saved.tensors if saved is not None else {}), facts)
         try:
             self.objective.load_state_dict(state.part("objective"))
             load_optimiser_state(self.optimiser, state.part("optimiser"))
             known = dict(facts["history"])
-            self.history = History(**{**known, "curve": [CurvePoint(**point) for point in known["curve"]]})
+            made = {name: [kind(**each) for each in known[name]] for name, kind in _LISTS.items()}
+            self.history = History(**{**known, **made})
+            if self.health is not None:
+                self.health.source, self.health.probes = self.history.source, self.history.probes
+                self.health.tensors = state.part("health")
             self.best_score, self.best_epoch, self.finished = facts["best_score"], facts["best_epoch"], facts["finished"]
             if self.scaler is not None:
                 self.scaler.load_state_dict(facts["scaler"])
@@ -328,6 +356,8 @@ class _Kept:
         tensors = {f"objective/{name}": value.detach().to("cpu", copy=True) for name, value in self.objective.state_dict().items()}
         tensors |= {f"optimiser/{name}": value for name, value in optimiser_state(self.optimiser).items()}
         # The best state is replaced, never changed in place: it needs no copy where it is on the CPU.
+        if self.health is not None:
+            tensors |= {f"health/{name}": value for name, value in self.health.tensors.items()}
         tensors |= {f"best/{name}": value.cpu() for name, value in self.best_state.items()}
         facts = {
             "history": asdict(self.history),

@@ -6,9 +6,11 @@ Each step embeds target and source, replaces k gate-selected target tokens by k 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
@@ -24,6 +26,7 @@ from pare_bench.model.heads import PooledHead
 from pare_bench.model.losses import target_loss
 from pare_bench.model.network import Batch, TransferNetwork
 from pare_bench.model.source import Source, SourceBatch
+from pare_bench.training.health import Observed, SourceLog
 from pare_bench.training.loop import Objective
 
 #: Weight w of the mixed loss, as in the three released scripts.
@@ -106,8 +109,8 @@ class Pare(Method):
         return context.predictor(network, data)
 
 
-class PareObjective(Objective):
-    """One training step of PaRe."""
+class PareObjective(Objective, Observed):
+    """One training step of PaRe, which can be looked at (:mod:`pare_bench.training.health`)."""
 
     def __init__(
         self,
@@ -126,16 +129,51 @@ class PareObjective(Objective):
         self.network, self.selector, self.mixer, self.source_loss = network, selector, mixer, source_loss
         self.source, self.drop, self.weight, self.mixed_ignore = source, drop, weight, mixed_ignore
         self.target_loss = target_loss(target)
+        self.log = SourceLog()
 
     def forward(self, batch: Batch, progress: float) -> Tensor:
         """Return l_t(T) + w [(1 - lambda) l_t(M) + lambda l_s(M)]; with k = 0 the mix is the target itself and needs no second pass."""
+        loss, mixed_target, source_loss, share = self.losses(batch, progress)
+        self.log.add(source_loss, share, len(batch.targets))
+        if mixed_target is None or source_loss is None:
+            return (1 + self.weight) * loss
+        return loss + self.weight * ((1 - share) * mixed_target + share * source_loss)
+
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Return what :meth:`forward` adds up."""
+        loss, mixed_target, source_loss, share = self.losses(batch, progress)
+        if mixed_target is None or source_loss is None:
+            return {"target": (1 + self.weight) * loss}
+        return {"target": loss, "mixed target": self.weight * (1 - share) * mixed_target, "source": self.weight * share * source_loss}
+
+    def chance(self) -> float:
+        """Return the source loss of a constant answer."""
+        return self.source_loss.chance(self.source)
+
+    def gate(self) -> list[nn.Parameter]:
+        """Return the selector's weights."""
+        return list(self.selector.parameters())
+
+    def choice(self, batch: Batch) -> tuple[Tensor, int] | None:
+        """Return the source tokens that would be chosen without noise where training begins; None for a selector that learns nothing."""
+        logits = getattr(self.selector, "logits", None)
+        target = self.network.embed(batch.inputs)
+        k = self.mixer.source_count(target.shape[1], 0.0)
+        if logits is None or not k:
+            return None
+        scores = logits(self.source.draw(self.network.backbone, len(target), target).tokens)
+        k = min(k, scores.shape[1])
+        return scores.topk(k, dim=1).indices, scores.shape[1]
+
+    def losses(self, batch: Batch, progress: float) -> tuple[Tensor, Tensor | None, Tensor | None, float]:
+        """Return l_t(T), l_t(M), l_s(M) and lambda; without the two in the middle where k = 0."""
         network = self.network
         target = network.embed(batch.inputs)
         source = self.source.draw(network.backbone, len(target), target)
         self.selector.advance(progress)
         k = min(self.mixer.source_count(target.shape[1], progress), source.tokens.shape[1])
         if k == 0:
-            return (1 + self.weight) * self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None)
+            return self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None), None, None, 0.0
         mixed = self.mixer(target, source.tokens, self.keep(target, k), self.selector(source.tokens, k))
         # Two passes, not one of twice the batch: at Swin-B size the joint pass measured 2.1 to 2.4 plain steps, the two apart 2.0 to 2.1.
         loss = self.target_loss(network.decode(network.encode(target)), batch.targets, batch.extras, None)
@@ -143,7 +181,7 @@ class PareObjective(Objective):
         share = mixed.source_share
         extras = batch.extras if self.mixed_ignore else {name: values for name, values in batch.extras.items() if name != "ignore"}
         mixed_target = self.target_loss(network.decode(features), batch.targets, extras, self.source_loss.target_weight(mixed, batch))
-        return loss + self.weight * ((1 - share) * mixed_target + share * self.source_loss(features, mixed, source))
+        return loss, mixed_target, self.source_loss(features, mixed, source), share
 
     def keep(self, target: Float[Tensor, "batch tokens dim"], k: int) -> Selection:
         """Select the N - k target tokens that stay."""
@@ -154,7 +192,7 @@ class PareObjective(Objective):
         return self.selector(target, k).complement()
 
 
-class SourceLoss(nn.Module):
+class SourceLoss(nn.Module, ABC):
     """l_s: how well the mixed features tell the source label. Its head, if it has one, is dropped after training."""
 
     def __init__(self, network: TransferNetwork, source: Source) -> None:  # noqa: ARG002 - what a head may need
@@ -163,6 +201,10 @@ class SourceLoss(nn.Module):
     def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor | None:  # noqa: ARG002 - the general case counts every place
         """Return how much each pixel of the target counts in l_t(M), or None for all alike."""
         return None
+
+    @abstractmethod
+    def chance(self, source: Source) -> float:
+        """Return the loss of the best constant answer, in nats."""
 
 
 class ClassSourceLoss(SourceLoss):
@@ -175,6 +217,11 @@ class ClassSourceLoss(SourceLoss):
     def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
         """Return the loss."""
         return F.cross_entropy(self.head(features), source.labels)
+
+    def chance(self, source: Source) -> float:
+        """Return the entropy of the labels."""
+        shares = torch.bincount(source.labels).double() / len(source.labels)
+        return float(torch.special.entr(shares).sum())
 
 
 class LineSourceLoss(ClassSourceLoss):
@@ -213,6 +260,10 @@ class PatchSourceLoss(SourceLoss):
         kept = (~mixed.from_source).float().unflatten(1, self.grid).unsqueeze(1)
         return F.interpolate(kept, tuple(batch.targets.shape[-2:]), mode="nearest").squeeze(1)
 
+    def chance(self, source: Source) -> float:
+        """Return the entropy of foreground and ground."""
+        return _of_masks(source)
+
 
 class WholeMapSourceLoss(SourceLoss):
     """Dense targets, as published: the target's own map, before its units, is scored as foreground logits against the whole, unmoved mask."""
@@ -228,3 +279,12 @@ class WholeMapSourceLoss(SourceLoss):
         return F.binary_cross_entropy_with_logits(
             logits, F.interpolate(source.masks().unsqueeze(1).float(), logits.shape[-2:], mode="nearest").squeeze(1)
         )
+
+    def chance(self, source: Source) -> float:
+        """Return the entropy of foreground and ground."""
+        return _of_masks(source)
+
+
+def _of_masks(source: Source) -> float:
+    share = torch.tensor(source.foreground_share(), dtype=torch.float64)
+    return float(torch.special.entr(share) + torch.special.entr(1 - share))
