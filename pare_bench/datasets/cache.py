@@ -52,7 +52,7 @@ def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = No
     Raises:
         EnvironmentFault: the cache cannot be written.
     """
-    folder = (root or cache_root()) / "generated" / task.name / _key(task, seed, size, code or Code())
+    folder = _folder(task, seed, size, root, code)
     sha256 = _promised(folder)
     if sha256 is None:
         return _read_or_make(folder, task, seed, size)
@@ -64,6 +64,15 @@ def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = No
         return found.splits
 
     return Data(load, sha256)
+
+
+def is_cached(task: Task, seed: int, size: TaskSize, root: Path | None = None, code: Code | None = None) -> bool:
+    """Return whether :func:`generated_data` finds the data in the cache."""
+    return _promised(_folder(task, seed, size, root, code)) is not None
+
+
+def _folder(task: Task, seed: int, size: TaskSize, root: Path | None, code: Code | None) -> Path:
+    return (root or cache_root()) / "generated" / task.name / _key(task, seed, size, code or Code())
 
 
 def _promised(folder: Path) -> str | None:
