@@ -255,6 +255,7 @@ class _Kept:
     def __init__(self, objective: Objective, optimiser: Any, budget: Budget, services: LoopServices, processes: Processes) -> None:
         self.objective, self.optimiser, self.budget, self.processes = objective, optimiser, budget, processes
         self.back_off, self.checkpoint, self.scaler = services.back_off, services.checkpoint, services.accelerator.scaler
+        self.note = services.reporter.note
         self.history = History()
         self.finished = False
         self.best_state: dict[str, Tensor] = {}
@@ -295,12 +296,14 @@ class _Kept:
         self.history.seconds = self.seconds_before + time.perf_counter() - self.began
 
     def resume(self) -> History:
-        """Go on from the checkpoint, where there is one, and return the history so far.
+        """Go on from the checkpoint, where there is one, and return the history so far; one that is damaged is set aside.
 
         Raises:
-            IntegrityError: the checkpoint is not a state of this training.
+            IntegrityError: the checkpoint is whole and not a state of this training.
         """
-        saved = self.checkpoint.load() if self.checkpoint is not None and self.processes.is_main else None
+        saved, told = self.checkpoint.load_or_set_aside() if self.checkpoint is not None and self.processes.is_main else (None, None)
+        if told is not None:
+            self.note(told)
         facts = self.processes.from_main(saved.facts if saved is not None else None)
         if facts is None:
             return self.history
