@@ -6,8 +6,8 @@ import importlib.metadata
 import platform
 import sys
 import time
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,12 @@ def _run(
 class _Measured:
     started: datetime
     seconds: dict[str, float]
+    began: float = field(default_factory=time.perf_counter)
     traceback: BaseException | None = None
+
+    def finished(self) -> datetime:
+        """Return the time now, by a clock that cannot jump back where that of the day has: nothing ends before it starts."""
+        return max(datetime.now(UTC), self.started + timedelta(seconds=time.perf_counter() - self.began))
 
 
 def _fit_and_score(
@@ -220,7 +225,7 @@ def _record(registry: Registry, prepared: Prepared, measured: _Measured, outcome
         seconds={name: round(value, 3) for name, value in measured.seconds.items()},
         environment=_environment(config),
         started=measured.started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished=measured.finished().isoformat(timespec="milliseconds"),
         command=plain_text(command),
         variant=changes_from_preset(registry, config),
         config=config,
