@@ -64,11 +64,9 @@ def build_command(
     scores: ScoresOption = Scores.HERE,
 ) -> int:
     """Build leaderboard.json from the records. Exit code 4 when a file had to be left off; the leaderboard says which, and why."""
-    from filelock import FileLock
-
     from pare_bench.leaderboard.build import build, to_json
     from pare_bench.leaderboard.evidence import Evidence
-    from pare_bench.records.store import write_atomically
+    from pare_bench.records.store import turn, write_atomically
     from pare_bench.registry.names import Registry
 
     path = out / "leaderboard.json"
@@ -82,7 +80,7 @@ def build_command(
     else:
         if not records and not out.is_dir():
             raise DataMissingError(f"there are no records in '{out}'", hint=f"pare-bench run --method pare --out {out}")
-        with FileLock(out / ".leaderboard.lock"):
+        with turn(out / ".leaderboard.lock"):
             write_atomically(path, content)
     if evidence and evidence.checked:
         output.note(evidence.sentence())

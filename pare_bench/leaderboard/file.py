@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from filelock import FileLock
-
 from pare_bench.leaderboard.build import build, to_json
 from pare_bench.leaderboard.counting import CountingRecords
-from pare_bench.records.store import Store, write_atomically
+from pare_bench.records.store import Store, turn, write_atomically
 
 #: Share of the time that may go into rebuilding the leaderboard between runs; it is always rebuilt at the end.
 _SHARE = 0.02
@@ -40,6 +38,6 @@ class LeaderboardFile:
 
     def _rebuild(self) -> None:
         # Whoever comes last has seen the records of all processes that share the store.
-        with FileLock(self._store.root / ".leaderboard.lock"):
+        with turn(self._store.root / ".leaderboard.lock"):
             write_atomically(self._store.root / "leaderboard.json", to_json(build(*self._records.read())).encode())
         self._behind = False

@@ -6,8 +6,11 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+
+from filelock import FileLock
 
 from pare_bench.config.run_config import RunConfig
 from pare_bench.digests.files import beside
@@ -37,6 +40,24 @@ def write_atomically(path: Path, content: bytes) -> None:
             _flush_folder(path.parent)
     except OSError as error:
         raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Wait for one's turn with other processes; ``path`` is the file by which they take turns.
+
+    Raises:
+        EnvironmentFault: it cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -67,9 +67,11 @@ class CheckpointFile:
                 with temporary.open("rb+") as file:
                     os.fsync(file.fileno())
                 temporary.replace(self.path)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
+            # What stops a write inside safetensors, a full disk for one, is its own error.
+            why = getattr(error, "strerror", None) or error
             raise EnvironmentFault(
-                f"cannot write '{self.path}': {error.strerror or error}", hint="free some disk space or choose another folder with --out DIR"
+                f"cannot write '{self.path}': {why}", hint="free some disk space or choose another folder with --out DIR"
             ) from error
 
     def load(self) -> TrainingState | None:
