@@ -44,7 +44,7 @@ def opened(path: Path) -> Sound:
             if not file.getnframes():
                 raise IntegrityError(f"'{path}' holds no sound")
             return Sound(path, file.getframerate(), file.getnframes())
-    except (wave.Error, EOFError, OSError) as error:
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
         raise IntegrityError(f"'{path}' is not a 16-bit PCM wav file: {error or 'it ends early'}") from error
 
 
@@ -59,7 +59,7 @@ def samples(sound: Sound, start: int, count: int) -> NDArray[np.float64]:
             channels = file.getnchannels()
             file.setpos(start)
             data = file.readframes(count)
-    except (wave.Error, EOFError, OSError) as error:
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
         raise IntegrityError(f"'{sound.path}' cannot be read at sample {start}: {error or 'it ends early'}") from error
     if len(data) != 2 * channels * count:
         raise IntegrityError(f"'{sound.path}' ends early: {sound.samples} samples were announced")

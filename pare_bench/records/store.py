@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 
@@ -142,8 +143,15 @@ class Store:
         return target
 
     def paths(self, suite: str = "*", task: str = "*", method: str = "*", run: str = "*") -> list[Path]:
-        """Return the record files, sorted, whose names match; ``*`` and the like in a name are wildcards."""
-        return sorted(self.records_folder.glob(f"{suite}/{task}/{method}/{run}.json"))
+        """Return the record files, sorted, whose names match; ``*`` and the like in a name are wildcards.
+
+        Raises:
+            EnvironmentFault: a folder cannot be read: what is in it must not be taken for missing, as ``glob`` does.
+        """
+        found = [self.records_folder]
+        for pattern in (suite, task, method, f"{run}.json"):
+            found = [folder / name for folder in found for name in _names(folder) if fnmatchcase(name, pattern)]
+        return sorted(found)
 
     def of_method(self, suite: str, task: str, method: str) -> list[RunRecord]:
         """Return the readable records of a method on a task, in the order of their paths."""
@@ -247,6 +255,16 @@ class RecordCache:
                 raise
             self._skip(path, str(error))
             return str(error).removeprefix(f"'{path}' ")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise EnvironmentFault(f"'{folder}' cannot be read: {error.strerror or error}", hint=f"ls -ld '{folder}'") from error
 
 
 def store_of(path: Path) -> Store | None:

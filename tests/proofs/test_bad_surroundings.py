@@ -179,7 +179,7 @@ def test_a_folder_that_cannot_be_written_is_read_and_refused_before_any_training
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     # One that cannot even be looked into.
     (out / "records").chmod(0o700)
-    one_line(as_somebody("leaderboard", "show", "--out", out, env=env), ("cannot be used: Permission denied",))
+    one_line(as_somebody("leaderboard", "show", "--out", out, env=env), ("cannot be read: Permission denied",))
     # The cache: named, with the variable that chooses another one.
     done = as_somebody(*RUN, "--out", own / "out", env={**env, "PARE_BENCH_CACHE": str(locked / "cache")})
     one_line(done, (f"the cache '{locked / 'cache'}",))
