@@ -41,7 +41,7 @@ class RunningRun:
         try:
             # A process number is used again sooner or later; the time of its start tells the two apart.
             return bool(abs(psutil.Process(self.process).create_time() - self.process_started) < 2)
-        except psutil.Error:
+        except (psutil.Error, TypeError, ValueError, OverflowError):  # also of a damaged file, whose values can be anything
             return False
 
 
@@ -83,7 +83,7 @@ class RunningRuns:
             try:
                 document = json.loads(path.read_text("utf-8"))
                 found.append(RunningRun(**{**document, "checkpoint": (self.root / "checkpoints" / path.stem).is_dir()}))
-            except (OSError, ValueError, TypeError):
+            except (OSError, ValueError, TypeError, RecursionError):
                 continue
         return found
 
