@@ -240,7 +240,10 @@ class RunRecord(_Part):
             raise RecordFault(".".join(str(part) for part in problem["loc"]), problem["msg"]) from error
         except UnknownSchemaError as error:
             raise RecordFault("schema", str(error)) from error
-        except json.JSONDecodeError as error:
+        except RecordFault:
+            raise
+        except ValueError as error:
+            # Not json's own alone: a number of thousands of digits is a plain ValueError.
             raise RecordFault("", f"not JSON: {error}") from error
         except RecursionError as error:
             raise RecordFault("", "not a record: too many levels") from error
