@@ -151,11 +151,12 @@ def _read(folder: Path) -> Data:
         manifest = opened((folder / "manifest.json").read_text("utf-8"), needs_seal=False)
         arrays = {str(name): _array(folder / f"{name}.npy") for name in manifest["arrays"]}
         splits = Splits(**{name: _split(name, arrays) for name in SPLIT_NAMES})
+        promised = manifest["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"generated data in '{folder}' cannot be read: {error}", hint=f"rm -r '{folder}'") from error
-    if digest(splits) != manifest["sha256"]:
+    if digest(splits) != promised:
         raise IntegrityError(f"generated data in '{folder}' have changed on disk", hint=f"rm -r '{folder}'")
-    return Data.of(splits, manifest["sha256"])
+    return Data.of(splits, promised)
 
 
 def _array(path: Path) -> np.ndarray:
