@@ -48,7 +48,7 @@ def load(source: str | Path | IO[bytes]) -> Any:
         return _Resolver().resolve(_Reader(source, encoding="latin1").load())
     except RecursionError as error:
         raise RefusedPickleError("the pickle is nested too deeply") from error
-    except (TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
+    except (TypeError, AttributeError, KeyError, IndexError, OverflowError, SystemError) as error:
         # What a damaged program for the machine that a pickle is comes to.
         raise pickle.UnpicklingError(f"the pickle is damaged: {' '.join(str(error).split())}") from error
 
