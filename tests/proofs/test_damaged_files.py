@@ -187,7 +187,7 @@ def test_every_file_is_of_a_kind(whole):
 def test_a_damaged_file_is_named_and_never_a_wrong_result(base, whole, clean, monkeypatch, capsys, kind, damage):
     rng = random.Random(f"{kind.name} {damage}")
     warnings.simplefilter("always")  # each try is a process of its own
-    tries = count(1, 60) if damage in ("flipped bit", "truncated") else 1
+    tries = count(1, 25) if damage in ("flipped bit", "truncated") else 1
     for number in range(tries):
         # In the same place: some files are known by the paths of others.
         shutil.rmtree(base)
