@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from pare_bench.config.run_config import RunConfig, Slot
@@ -12,6 +13,12 @@ from pare_bench.records.record import ComponentRecord, EnvironmentRecord, Identi
 def digest(text: str) -> str:
     """A SHA-256 that stands for some bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(document: dict[str, Any]) -> str:
+    """The text of a record's document with a seal that fits, as whoever edits a record and knows how would write it."""
+    bare = json.dumps({**document, "content_sha256": None}, sort_keys=True, indent=2) + "\n"
+    return bare.replace('"content_sha256": null', f'"content_sha256": "{digest(bare)}"', 1)
 
 
 def make_record(

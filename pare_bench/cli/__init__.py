@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pare_bench.errors import ExitCode, PareBenchError, UsageError, interrupts_shown
 from pare_bench.training.launched import is_main_process, launched_processes
 
+#: What the surroundings of a file refuse, wherever it is touched: rights, a disk that is full, read-only or broken.
+_SURROUNDINGS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``pare-bench`` with ``argv`` (default: the process's arguments) and return its exit code.
@@ -62,6 +65,9 @@ def _told(error: BaseException) -> ExitCode:
             # The reader has what it wanted (``| head``); without this Python complains again when it flushes at exit.
             sys.stderr.close()
             return ExitCode.OK
+        case OSError(errno=number) if error.filename is not None and number in _SURROUNDINGS:
+            output.error(f"'{error.filename}' cannot be used: {error.strerror}", f"ls -ld '{error.filename}'; df -h '{error.filename}'")
+            return ExitCode.ENVIRONMENT
         case OSError(errno=errno.ENOSPC | errno.EBADF | errno.EIO):
             # Typer writes its help itself.
             output.give_up_stdout()

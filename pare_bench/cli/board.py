@@ -15,6 +15,8 @@ from pare_bench.errors import DataMissingError, ExitCode
 from pare_bench.report import MAX_RUNS
 
 if TYPE_CHECKING:
+    from pare_bench.leaderboard.build import LeftOff
+    from pare_bench.leaderboard.evidence import Depth, Evidence
     from pare_bench.records.record import RunRecord
     from pare_bench.report.content import Row, Section
 
@@ -30,31 +32,47 @@ class ShowFormat(StrEnum):
     JSON = "json"
 
 
-def all_records(out: Path) -> tuple[list[RunRecord], int]:
-    """Return the readable records of a store and how many files had to be left out; those are named on stderr."""
-    from pare_bench.records.store import RecordCache, Store
+class Scores(StrEnum):
+    """Whether scores are computed again from stored predictions."""
 
-    left_out: list[str] = []
+    NONE = "none"
+    HERE = "here"
+    ALL = "all"
 
-    def skip(_: Path, message: str) -> None:
-        left_out.append(message)
-        output.note(f"left out: {message}")
 
-    return RecordCache(Store(out), skip).records(), len(left_out)
+DEPTHS: dict[Scores, Depth] = {Scores.HERE: "here", Scores.ALL: "all"}
+
+ScoresOption = Annotated[
+    Scores,
+    typer.Option(
+        help="Compute scores again from stored predictions: here, where the data are in the cache or ship with a package; all: data are made or read."
+    ),
+]
+
+
+def all_records(out: Path, evidence: Evidence | None = None) -> tuple[list[RunRecord], list[LeftOff]]:
+    """Return the records of a store that count, and what is left off; that is named on stderr."""
+    from pare_bench.leaderboard.counting import CountingRecords
+    from pare_bench.records.store import Store
+
+    return CountingRecords(Store(out), output.note, evidence).read()
 
 
 def build_command(
     out: Out = Path("leaderboard"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 6 when leaderboard.json is not what the records give.")] = False,
+    scores: ScoresOption = Scores.HERE,
 ) -> int:
-    """Build leaderboard.json from the records. Exit code 4 when a file had to be left out."""
-    from pare_bench.digests.locks import locked
+    """Build leaderboard.json from the records. Exit code 4 when a file had to be left off; the leaderboard says which, and why."""
     from pare_bench.leaderboard.build import build, to_json
-    from pare_bench.records.store import write_atomically
+    from pare_bench.leaderboard.evidence import Evidence
+    from pare_bench.records.store import turn, write_atomically
+    from pare_bench.registry.names import Registry
 
     path = out / "leaderboard.json"
-    records, left_out = all_records(out)
-    content = to_json(build(records)).encode()
+    evidence = None if scores is Scores.NONE else Evidence(Registry.from_environment(), DEPTHS[scores])
+    records, left_off = all_records(out, evidence)
+    content = to_json(build(records, left_off)).encode()
     if check:
         if not path.is_file() or path.read_bytes() != content:
             output.error(f"'{path}' is not what the records of '{out}' give", f"pare-bench leaderboard build --out {out}")
@@ -62,10 +80,12 @@ def build_command(
     else:
         if not records and not out.is_dir():
             raise DataMissingError(f"there are no records in '{out}'", hint=f"pare-bench run --method pare --out {out}")
-        with locked(out / ".leaderboard.lock"):
+        with turn(out / ".leaderboard.lock"):
             write_atomically(path, content)
+    if evidence and evidence.checked:
+        output.note(evidence.sentence())
     output.note(f"'{path}' is {'what' if check else 'built from'} {len(records)} records" + (" give" if check else ""))
-    return ExitCode.INTEGRITY if left_out else ExitCode.OK
+    return ExitCode.INTEGRITY if left_off else ExitCode.OK
 
 
 def show_command(
@@ -82,19 +102,19 @@ def show_command(
     from pare_bench.records.variants import division_of
     from pare_bench.report.content import sections
 
-    records, left_out = all_records(out)
+    records, left_off = all_records(out)
     asked = (suite, tier, track, preset)
     records = [record for record in records if all(wanted in (None, own) for wanted, own in zip(asked, division_of(record), strict=True))]
     if not records:
         raise DataMissingError(f"there are no such records in '{out}'", hint=f"pare-bench status --out {out}")
     if format is ShowFormat.JSON:
-        output.write_json(build(records))
+        output.write_json(build(records, left_off))
     elif format is ShowFormat.CSV:
         output.write(_csv(sections(records, {}, max_runs=0)))
     else:
         for section in sections(records, {}, max_runs=0):
             _show(section, drawn=None if format is None else format is ShowFormat.TABLE)
-    return ExitCode.INTEGRITY if left_out else ExitCode.OK
+    return ExitCode.INTEGRITY if left_off else ExitCode.OK
 
 
 def _show(section: Section, *, drawn: bool | None) -> None:
@@ -164,7 +184,7 @@ def site_command(
     from pare_bench.registry.names import Registry
     from pare_bench.report.page import known_pictures, page
 
-    records, left_out = all_records(out)
+    records, left_off = all_records(out)
     registry = Registry.from_environment()
     summaries = {name: registry.spec("task", name).summary for name in registry.names("task")}
     text = page(
@@ -180,4 +200,4 @@ def site_command(
         import webbrowser
 
         webbrowser.open(path.resolve().as_uri())
-    return ExitCode.INTEGRITY if left_out else ExitCode.OK
+    return ExitCode.INTEGRITY if left_off else ExitCode.OK

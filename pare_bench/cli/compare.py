@@ -98,12 +98,21 @@ def compare_command(
 
 
 def _records(store: Store, suite: str, methods: Sequence[str]) -> list[RunRecord]:
-    """Return the records of these methods on this suite: the others need not be read."""
+    """Return the records of these methods on this suite: the others need not be read.
+
+    Raises:
+        IntegrityError: one of them does not count, by itself or by what ``leaderboard build`` has found.
+    """
     from pare_bench.comparison.run_commands import method_name
-    from pare_bench.records.store import read_record
+    from pare_bench.errors import IntegrityError
+    from pare_bench.leaderboard.counting import found_earlier
+    from pare_bench.records.store import sound_record
 
     names = sorted(set(map(method_name, methods)))
-    records = [read_record(path) for name in names for path in store.paths(escape(suite), method=escape(name))]
+    paths = [path for name in names for path in store.paths(escape(suite), method=escape(name))]
+    records = [sound_record(path) for path in paths]
+    for path, found in found_earlier(store, paths).items():
+        raise IntegrityError(f"'{path}' is left off the leaderboard: {found.reason}", hint=f"mv '{path}' ELSEWHERE and compare again")
     # They stay until the end. The collector would go through the millions of objects of 100,000 records again and again: a fifth of the time.
     gc.freeze()
     return records

@@ -36,11 +36,15 @@ def validate_command(
         ValidateFormat | None,
         typer.Option("--format", help="Default: table on a terminal, md elsewhere; rich: a table; github: annotations."),
     ] = None,
+    scores: board.ScoresOption = board.Scores.HERE,
 ) -> int:
-    """Check records: schema, content, place, and whether their parts fit together. Exit code 4 when something is wrong."""
+    """Check records: schema, seal, place, whether their parts fit together, and their scores. Exit code 4 when something is wrong."""
+    from pare_bench.leaderboard.evidence import Evidence
     from pare_bench.records.validation import validate
+    from pare_bench.registry.names import Registry
 
-    result = validate(paths or [Path("leaderboard")])
+    evidence = None if scores is board.Scores.NONE else Evidence(Registry.from_environment(), board.DEPTHS[scores])
+    result = validate(paths or [Path("leaderboard")], None if evidence is None else evidence.problem)
     if format is ValidateFormat.JSON:
         problems = [
             {"path": str(problem.path), "field": problem.field, "line": problem.line, "message": problem.message} for problem in result.problems
@@ -53,6 +57,8 @@ def validate_command(
         columns = ("file", "line", "field", "problem")
         rows = [(str(problem.path), str(problem.line), problem.field, problem.message) for problem in result.problems]
         output.table(columns, rows, drawn=None if format is None else format is not ValidateFormat.MD)
+    if evidence is not None and evidence.checked + len(evidence.unchecked):
+        output.note(evidence.sentence())
     files = "1 record" if result.checked == 1 else f"{result.checked} records"
     wrong = len({problem.path for problem in result.problems})
     output.note(f"{files} checked, " + (f"{wrong} with something wrong" if wrong else "all valid"))

@@ -53,7 +53,7 @@ def export_command(
     from pare_bench.exports import every_eval_ever, hub, table
     from pare_bench.records.store import write_atomically
 
-    records, left_out = all_records(out)
+    records, left_off = all_records(out)
     if not records:
         raise DataMissingError(f"there are no records in '{out}'", hint=f"pare-bench run --method pare --out {out}")
     if format in (ExportFormat.CSV, ExportFormat.PARQUET):
@@ -70,7 +70,7 @@ def export_command(
         for name, text in files.items():
             write_atomically(folder / name, text.encode())
             output.write(str(folder / name))
-    return ExitCode.INTEGRITY if left_out else ExitCode.OK
+    return ExitCode.INTEGRITY if left_off else ExitCode.OK
 
 
 def bundle_command(

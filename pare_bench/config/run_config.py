@@ -160,7 +160,7 @@ def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
             raise UsageError(f"option -o has text that is not UTF-8: {plain_text(pair)!r}", hint="give the file or folder a name in UTF-8")
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # thousands of digits, or of brackets, are no JSONDecodeError
             value = text
         # ``mixer.params.begin`` and ``mixer.begin`` are one path, and so are ``mixer.name`` and ``mixer``.
         short = path.replace(".params.", ".", 1).removesuffix(".name")

@@ -100,7 +100,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         try:
             json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # as parse_overrides reads it
             return value
     return json.dumps(value, sort_keys=True)
 

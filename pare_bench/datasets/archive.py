@@ -150,6 +150,8 @@ class _Allowance:
 
 
 def _check_name(archive: Path, name: str) -> None:
+    if not name:
+        raise _refused(archive, "a member has no name")
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
         raise _refused(archive, f"member '{name}' leads out of the folder")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,11 @@ import numpy as np
 
 from pare_bench.contracts.params import as_json
 from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
+from pare_bench.datasets.npy import read_npy
 from pare_bench.digests.closure import Code
 from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of
 from pare_bench.digests.locks import locked
+from pare_bench.digests.sealed import opened, sealed
 from pare_bench.errors import EnvironmentFault, IntegrityError, PluginError
 
 #: What task modules import to score outputs; it makes no data.
@@ -61,7 +64,7 @@ def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = No
     Raises:
         EnvironmentFault: the cache cannot be written.
     """
-    folder = (root or cache_root()) / "generated" / task.name / _key(task, seed, size, code or Code())
+    folder = _folder(task, seed, size, root, code)
     sha256 = _promised(folder) or _read_or_make(folder, task, seed, size).sha256
 
     def load() -> Splits:
@@ -73,11 +76,20 @@ def generated_data(task: Task, seed: int, size: TaskSize, root: Path | None = No
     return Data(load, sha256, folder)
 
 
+def is_cached(task: Task, seed: int, size: TaskSize, root: Path | None = None, code: Code | None = None) -> bool:
+    """Return whether :func:`generated_data` finds the data in the cache."""
+    return _promised(_folder(task, seed, size, root, code)) is not None
+
+
+def _folder(task: Task, seed: int, size: TaskSize, root: Path | None, code: Code | None) -> Path:
+    return (root or cache_root()) / "generated" / task.name / _key(task, seed, size, code or Code())
+
+
 def _promised(folder: Path) -> str | None:
     """Return the digest that the manifest of cached data has, None where there is none."""
     try:
-        return str(json.loads((folder / "manifest.json").read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(opened((folder / "manifest.json").read_text("utf-8"), needs_seal=False)["sha256"])
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -88,10 +100,12 @@ def _read_or_make(folder: Path, task: Task, seed: int, size: TaskSize) -> Data:
             if folder.exists():
                 try:
                     return _read(folder)
-                except IntegrityError:
+                except IntegrityError as error:
                     # A damaged entry is set aside for whoever wants to know why; the data can be made again.
-                    shutil.rmtree(folder.with_suffix(".damaged"), ignore_errors=True)
-                    folder.replace(folder.with_suffix(".damaged"))
+                    aside = folder.with_suffix(".damaged")
+                    shutil.rmtree(aside, ignore_errors=True)
+                    folder.replace(aside)
+                    warnings.warn(f"{error}; it is now '{aside}', and the data are made again", stacklevel=2)
             _write(folder, _generated(task, seed, size))
             return _read(folder)
     except OSError as error:
@@ -152,7 +166,7 @@ def _write(folder: Path, splits: Splits) -> None:
     try:
         for name, array in _arrays(splits):
             np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-        (temporary / "manifest.json").write_text(json.dumps({"arrays": [name for name, _ in _arrays(splits)], "sha256": digest(splits)}))
+        (temporary / "manifest.json").write_text(sealed({"arrays": [name for name, _ in _arrays(splits)], "sha256": digest(splits)}))
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -160,14 +174,23 @@ def _write(folder: Path, splits: Splits) -> None:
 
 def _read(folder: Path) -> Data:
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in manifest["arrays"]}
+        manifest = opened((folder / "manifest.json").read_text("utf-8"), needs_seal=False)
+        arrays = {str(name): _array(folder / f"{name}.npy") for name in manifest["arrays"]}
         splits = Splits(**{name: _split(name, arrays) for name in SPLIT_NAMES})
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        promised = manifest["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"generated data in '{folder}' cannot be read: {error}", hint=f"rm -r '{folder}'") from error
-    if digest(splits) != manifest["sha256"]:
-        raise IntegrityError(f"generated data in '{folder}' has changed on disk", hint=f"rm -r '{folder}'")
-    return Data.of(splits, manifest["sha256"])
+    if digest(splits) != promised:
+        raise IntegrityError(f"generated data in '{folder}' have changed on disk", hint=f"rm -r '{folder}'")
+    return Data.of(splits, promised)
+
+
+def _array(path: Path) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            return read_npy(file, path.stat().st_size)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _split(split: str, arrays: dict[str, np.ndarray]) -> Split:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pare_bench.datasets.arrays_file import map_arrays
 from pare_bench.digests.closure import Code
 from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of, write_atomically
 from pare_bench.digests.locks import locked
+from pare_bench.digests.sealed import opened, sealed
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
 
 _DATA, _MANIFEST = "arrays.safetensors", "manifest.json"
@@ -64,13 +66,16 @@ def _code(converter: str) -> str:
 
 
 def _read(folder: Path) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays of a sound copy, else None."""
+    """Return the arrays of a sound copy, else None; one that is there and damaged is named in a warning."""
+    if not folder.exists():
+        return None
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+        manifest = opened((folder / _MANIFEST).read_text("utf-8"), needs_seal=False)
         if sha256_of(folder / _DATA) != manifest["sha256"]:
-            return None
+            raise ValueError("its content has changed on disk")
         return map_arrays(folder / _DATA)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(f"the converted copy in '{folder}' is damaged and made again: {error}", stacklevel=2)
         return None
 
 
@@ -86,7 +91,7 @@ def _make(folder: Path, task: str, sources: Sequence[Path], converter: str, fact
         if failure:
             raise _error(failure, task, sources)
         manifest = {**facts, "sha256": sha256_of(temporary / _DATA), "bytes": (temporary / _DATA).stat().st_size}
-        write_atomically(temporary / _MANIFEST, json.dumps(manifest, indent=1))
+        write_atomically(temporary / _MANIFEST, sealed(manifest, indent=1))
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pare_bench.digests.files import write_atomically
 from pare_bench.digests.locks import locked
+from pare_bench.digests.sealed import opened, sealed
 from pare_bench.errors import EnvironmentFault, IntegrityError
 
 SCHEMA = "pare-bench/data-index/1"
@@ -54,7 +54,7 @@ def parse_index(text: str, origin: str) -> dict[str, IndexEntry]:
         IntegrityError: it is no index, or a path in it leads out of the data root.
     """
     try:
-        document = json.loads(text)
+        document = opened(text, needs_seal=False)
         if document["schema"] != SCHEMA:
             raise IntegrityError(f"'{origin}' has schema '{document['schema']}', known is '{SCHEMA}'", hint="update pare-bench")
         entries = {str(name): _entry(values) for name, values in document["files"].items()}
@@ -69,7 +69,7 @@ def parse_index(text: str, origin: str) -> dict[str, IndexEntry]:
 
 def dump_index(entries: Mapping[str, IndexEntry]) -> str:
     """Return the text of an index: the same entries give the same bytes."""
-    return json.dumps({"schema": SCHEMA, "files": {name: asdict(entry) for name, entry in sorted(entries.items())}}, indent=1, sort_keys=True) + "\n"
+    return sealed({"schema": SCHEMA, "files": {name: asdict(entry) for name, entry in sorted(entries.items())}}, indent=1, sort_keys=True) + "\n"
 
 
 def record(root: Path, entries: Mapping[str, IndexEntry], *, forget: Iterable[str] = ()) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pare_bench.config.run_config import RunConfig, Tier
 from pare_bench.contracts.task import Task
-from pare_bench.datasets.cache import Data, digest, generated_data, splits_of
+from pare_bench.datasets.cache import Data, digest, generated_data, is_cached, splits_of
 from pare_bench.datasets.official import data_root, official_data
 from pare_bench.digests.closure import Code
 from pare_bench.registry.names import Registry
@@ -35,6 +35,13 @@ def target_data(task: Task, config: RunConfig, code: Code | None = None) -> Data
         return official_data(task, data_root(), config.track, config.data_seed)
     data = generated_data(task, config.data_seed, config.size.task_size(), code=code)
     return Data(lambda: task.in_track(data.load(), config.track), data.sha256, data.folder)
+
+
+def is_at_hand(task: Task, config: RunConfig, code: Code | None = None) -> bool:
+    """Return whether the data of a run can be had at once: they ship with a package, or are generated and in the cache."""
+    if config.tier == "bundled":
+        return True
+    return config.tier == "generated" and config.size is not None and is_cached(task, config.data_seed, config.size.task_size(), code=code)
 
 
 def source_data(registry: Registry, config: RunConfig) -> SourceData | None:

@@ -50,6 +50,7 @@ def write_tokens(path: Path, content: TokenFile) -> str:
         EnvironmentFault: it cannot be written.
 
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     digest = tokens_digest(content.tokens, content.labels)
@@ -62,8 +63,10 @@ def write_tokens(path: Path, content: TokenFile) -> str:
         save_file({"tokens": np.ascontiguousarray(content.tokens), "labels": np.ascontiguousarray(content.labels)}, temporary, metadata)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except OSError as error:
-        raise EnvironmentFault(f"'{path}' cannot be written: {error.strerror or error}", hint="choose another file with --out FILE") from error
+    except (OSError, SafetensorError) as error:
+        raise EnvironmentFault(
+            f"'{path}' cannot be written: {getattr(error, 'strerror', None) or error}", hint="choose another file with --out FILE"
+        ) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

@@ -19,6 +19,8 @@ from typing import IO, Any, Never
 import numpy as np
 from numpy.typing import NDArray
 
+from pare_bench.datasets.npy import read_header, read_npy
+
 #: Types of array elements: booleans, numbers, byte strings, text, raw bytes and objects, with an optional byte order and width.
 _TYPE = re.compile(r"[<>|=]?(?:b1|[biu][1248]|f(?:2|4|8|12|16)|c(?:8|16|24|32)|[SUV]\d{0,9}|O[48]?|[?bBhHiIlLqQefdgFDG])")
 #: Python 2 wrote ``latin-1`` under several names.
@@ -37,6 +39,7 @@ def load(source: str | Path | IO[bytes]) -> Any:
     Raises:
         RefusedPickleError: the pickle names anything but the reconstruction of numpy arrays, or contradicts itself.
         pickle.UnpicklingError, EOFError, ValueError: the pickle is damaged or truncated.
+        MemoryError: it announces more than there is memory.
     """
     if isinstance(source, str | Path):
         with Path(source).open("rb") as stream:
@@ -45,6 +48,9 @@ def load(source: str | Path | IO[bytes]) -> Any:
         return _Resolver().resolve(_Reader(source, encoding="latin1").load())
     except RecursionError as error:
         raise RefusedPickleError("the pickle is nested too deeply") from error
+    except (TypeError, AttributeError, KeyError, IndexError, OverflowError, SystemError) as error:
+        # What a damaged program for the machine that a pickle is comes to.
+        raise pickle.UnpicklingError(f"the pickle is damaged: {' '.join(str(error).split())}") from error
 
 
 def load_npy(path: str | Path) -> NDArray[Any]:
@@ -55,14 +61,10 @@ def load_npy(path: str | Path) -> NDArray[Any]:
         ValueError, EOFError: the file is damaged or truncated.
     """
     with Path(path).open("rb") as stream:
-        version = np.lib.format.read_magic(stream)
-        if version not in ((1, 0), (2, 0), (3, 0)):
-            raise ValueError(f"npy version {version} is unknown")
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
+        shape, dtype = read_header(stream)
         if not dtype.hasobject:
             stream.seek(0)
-            return np.lib.format.read_array(stream, allow_pickle=False)
+            return read_npy(stream, Path(path).stat().st_size)
         array = load(stream)
     if not isinstance(array, np.ndarray) or array.dtype != object or array.size != math.prod(shape):
         raise RefusedPickleError(f"the header promises an array of {math.prod(shape)} objects, the pickle holds something else")

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pare_bench.errors import IntegrityError
 
 RATE_HZ = 22_050
+#: Rates that sound is recorded at; the filter that changes one is as long as the rate, and a damaged header would have it fill the memory.
+RATES_HZ = (1_000, 384_000)
 #: Half the length of scipy's resampling filter, in periods of the slower of both rates.
 FILTER_PERIODS = 10
 
@@ -35,7 +37,7 @@ def opened(path: Path) -> Sound:
     """Return the sound in ``path`` after reading its header.
 
     Raises:
-        IntegrityError: it is not a wav file with 16-bit samples, or it is empty.
+        IntegrityError: it is not a wav file with 16-bit samples, has a sampling rate that no sound has, or it is empty.
     """
     try:
         with wave.open(str(path), "rb") as file:
@@ -43,8 +45,10 @@ def opened(path: Path) -> Sound:
                 raise IntegrityError(f"'{path}' has samples of {8 * file.getsampwidth()} bits, 16 were expected")
             if not file.getnframes():
                 raise IntegrityError(f"'{path}' holds no sound")
+            if not RATES_HZ[0] <= file.getframerate() <= RATES_HZ[1]:
+                raise IntegrityError(f"'{path}' has a sampling rate of {file.getframerate()} Hz, {RATES_HZ[0]} to {RATES_HZ[1]} were expected")
             return Sound(path, file.getframerate(), file.getnframes())
-    except (wave.Error, EOFError, OSError) as error:
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
         raise IntegrityError(f"'{path}' is not a 16-bit PCM wav file: {error or 'it ends early'}") from error
 
 
@@ -59,7 +63,7 @@ def samples(sound: Sound, start: int, count: int) -> NDArray[np.float64]:
             channels = file.getnchannels()
             file.setpos(start)
             data = file.readframes(count)
-    except (wave.Error, EOFError, OSError) as error:
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
         raise IntegrityError(f"'{sound.path}' cannot be read at sample {start}: {error or 'it ends early'}") from error
     if len(data) != 2 * channels * count:
         raise IntegrityError(f"'{sound.path}' ends early: {sound.samples} samples were announced")

@@ -2,5 +2,5 @@
 
 Below everything else, for cached data and records are both known by code. Read :mod:`~pare_bench.digests.syntax` (one module), then ``distributions``
 (what is installed) and ``closure`` (everything that is imported); ``files`` has digests of files, ``sources`` and ``memory`` remember what was read,
-``claims`` and ``locks`` keep processes out of each other's way.
+in ``sealed`` files; ``claims`` and ``locks`` keep processes out of each other's way.
 """

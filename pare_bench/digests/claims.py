@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ BEAT = 15.0
 STALE = 120.0
 #: Seconds in which a claim may be half-written, and after which whoever took a stale one over looks whether another one did so too.
 _SETTLED = 0.2
+#: What a claim says of its owner.
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "host": str, "process": int, "process_started": (int, float), "started": str, "processes": str, "token": str,
+}  # fmt: skip
 #: Tokens of the claims that this process holds.
 _HELD: set[str] = set()
 
@@ -141,7 +145,7 @@ def facts_of(path: Path) -> dict[str, Any] | None:
     """Return what a claim says, None where there is none or it cannot be read."""
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -149,11 +153,11 @@ def facts_of(path: Path) -> dict[str, Any] | None:
 def owner_of(path: Path) -> Owner | None:
     """Return the process behind a claim, None where there is none or it cannot be read."""
     found = facts_of(path)
-    try:
-        owner = Owner(**{name: found[name] for name in Owner.__dataclass_fields__ if name in found}) if found is not None else None
-        return owner if owner is None or owner.here else Owner(**{**vars(owner), "silent": silence(path)})
-    except TypeError:
+    # A damaged file can have any values.
+    if found is None or any(not isinstance(found.get(name), kind) or found[name] is True for name, kind in _KINDS.items()):
         return None
+    owner = Owner(**{name: found[name] for name in _KINDS})
+    return owner if owner.here else replace(owner, silent=silence(path))
 
 
 def silence(path: Path) -> float:
@@ -192,7 +196,7 @@ def _start_of(process: int) -> float | None:
 
     try:
         return float(psutil.Process(process).create_time())
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+
+from pare_bench.digests.sealed import remembered, sealed
 
 ROOT_VARIABLE = "PARE_BENCH_CACHE"
 _BLOCK = 1 << 20
@@ -41,15 +42,14 @@ def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[
         return _hash(path, names)
     memory = cache_root() / "digests" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
     if not fresh:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            entry = json.loads(memory.read_text("utf-8"))
-            if entry["stamp"] == stamp and (entry["digests"].get("md5") or not md5):
-                return dict(entry["digests"])
+        entry = remembered(memory)
+        if entry is not None and entry["stamp"] == stamp and (entry["digests"].get("md5") or not md5):
+            return dict(entry["digests"])
     digests = _hash(path, names)
     # A memory that cannot be written costs time, not truth; a file that changed while it was read is not remembered.
     with suppress(OSError):
         if stamp_of(path) == stamp:
-            write_atomically(memory, json.dumps({"path": str(path), "stamp": stamp, "digests": digests}), durable=False)
+            write_atomically(memory, sealed({"path": str(path), "stamp": stamp, "digests": digests}), durable=False)
     return digests
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import Any
 
 from pare_bench.digests.files import cache_root, write_atomically
+from pare_bench.digests.sealed import remembered, sealed
 
 #: Entries that are kept; those of the current process first.
 _KEPT = 4000
@@ -40,11 +40,8 @@ class Memory:
         self._old, self._new = facts, {}
         kept = dict(list(facts.items())[:_KEPT])
         with contextlib.suppress(OSError):
-            write_atomically(self._file, json.dumps({"reader": self._reader, "facts": kept}), durable=False)
+            write_atomically(self._file, sealed({"reader": self._reader, "facts": kept}), durable=False)
 
     def _load(self) -> dict[str, Any]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads(self._file.read_text("utf-8"))
-            if document["reader"] == self._reader:
-                return dict(document["facts"])
-        return {}
+        document = remembered(self._file)
+        return dict(document["facts"]) if document is not None and document.get("reader") == self._reader else {}

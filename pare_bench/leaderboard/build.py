@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pare_bench import statistics
 from pare_bench.records.record import MetricRecord, RunRecord
@@ -16,19 +16,34 @@ SCHEMA = "pare-bench/leaderboard/1"
 _DEPTH = 7
 
 
-def build(records: Iterable[RunRecord]) -> dict[str, Any]:
+class LeftOff(NamedTuple):
+    """A file of a store that does not count: its path below the store, and why.
+
+    ``record_sha256`` is the SHA-256 of the file where the record itself is whole and something else speaks against it.
+    """
+
+    path: str
+    reason: str
+    record_sha256: str | None = None
+
+
+def build(records: Iterable[RunRecord], left_off: Iterable[LeftOff] = ()) -> dict[str, Any]:
     """Return the leaderboard of all records.
 
     Divisions (suite, tier, track, preset) are ranked apart. In a division a method, or a variant of it
     (:func:`pare_bench.records.variants.label_records`), is ``complete`` when it has a score, and no failed or skipped run, on every task that any
     record of the division has; ranks are taken among complete methods. Records that do not count are listed: ``superseded`` by a newer run of the
     same setting and seed, or by any run where they could not even begin, or made on ``other_data`` than the division's
-    (:func:`pare_bench.records.variants.preferred_data`).
+    (:func:`pare_bench.records.variants.preferred_data`). Files that are no sound records are listed with the reason, ``left_off``, where there are
+    any.
     """
     divisions: dict[Division, list[RunRecord]] = defaultdict(list)
     for record in unique(records):
         divisions[division_of(record)].append(record)
-    return {"schema": SCHEMA, "divisions": [_division(key, divisions[key]) for key in sorted(divisions)]}
+    document: dict[str, Any] = {"schema": SCHEMA, "divisions": [_division(key, divisions[key]) for key in sorted(divisions)]}
+    if off := sorted(left_off):
+        document["left_off"] = [{name: value for name, value in each._asdict().items() if value is not None} for each in off]
+    return document
 
 
 def to_json(document: Mapping[str, Any]) -> str:

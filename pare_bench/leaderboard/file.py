@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pare_bench.digests.locks import locked
 from pare_bench.leaderboard.build import build, to_json
-from pare_bench.records.store import RecordCache, Store, write_atomically
+from pare_bench.leaderboard.counting import CountingRecords
+from pare_bench.records.store import Store, turn, write_atomically
 
 #: Share of the time that may go into rebuilding the leaderboard between runs; it is always rebuilt at the end.
 _SHARE = 0.02
@@ -18,7 +18,7 @@ class LeaderboardFile:
 
     def __init__(self, store: Store, note: Callable[[str], None]) -> None:
         self._store = store
-        self._cache = RecordCache(store, lambda _, message: note(f"left out of the leaderboard: {message}"))
+        self._records = CountingRecords(store, note)
         self._behind = False
         self._rest_until = 0.0
 
@@ -38,6 +38,6 @@ class LeaderboardFile:
 
     def _rebuild(self) -> None:
         # Whoever comes last has seen the records of all processes that share the store.
-        with locked(self._store.root / ".leaderboard.lock"):
-            write_atomically(self._store.root / "leaderboard.json", to_json(build(self._cache.records())).encode())
+        with turn(self._store.root / ".leaderboard.lock"):
+            write_atomically(self._store.root / "leaderboard.json", to_json(build(*self._records.read())).encode())
         self._behind = False

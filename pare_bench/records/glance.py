@@ -111,7 +111,7 @@ class Glancer:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a hundred thousand files
                 content = file.read()
             found = self._cut(path, content) if _is_sound(content) else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             found = None
         return found or self._whole(path)
 

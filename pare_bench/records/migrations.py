@@ -8,6 +8,8 @@ from typing import Any
 
 #: Number of the newest schema.
 NEWEST = 3
+#: Number of the schema since which the text of a record carries a seal.
+SEALED_SINCE = 2
 
 
 class UnknownSchemaError(ValueError):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pare_bench.datasets.npy import read_npy
 from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.records.record import PredictionsRecord, RunRecord
 from pare_bench.records.store import write_atomically
@@ -99,15 +102,16 @@ def _packed(outputs: NDArray[np.floating]) -> bytes:
 
 
 def _unpacked(path: Path, content: bytes, kept: PredictionsRecord) -> NDArray[np.float32]:
-    expected = int(np.prod(kept.shape)) * (2 if kept.kept == "float16" else 4)
+    expected = math.prod(kept.shape) * (2 if kept.kept == "float16" else 4)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             entry = file.getinfo(f"{_ENTRY}.npy")
             if entry.file_size > expected + 4096:
                 raise ValueError(f"{entry.file_size} bytes instead of {expected}")
-            outputs = np.lib.format.read_array(io.BytesIO(file.read(entry)), allow_pickle=False)
+            array = file.read(entry)
+        outputs = read_npy(io.BytesIO(array), len(array))
         if outputs.shape != kept.shape or outputs.dtype != np.dtype(kept.kept):
             raise ValueError(f"{outputs.dtype} {outputs.shape} instead of {kept.kept} {kept.shape}")
-    except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise IntegrityError(f"predictions '{path}' cannot be read: {error}", hint="run it again") from error
     return outputs.astype(np.float32)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pare_bench.config.run_config import RunConfig, Tier, identity_digest
 from pare_bench.config.settings import Setting, setting
 from pare_bench.digests.closure import combined
-from pare_bench.records.migrations import UnknownSchemaError, migrated, schema_number
+from pare_bench.records.migrations import SEALED_SINCE, UnknownSchemaError, migrated, schema_number
 
 #: Schema of the records that are written.
 SCHEMA = "pare-bench/record/3"
@@ -271,7 +271,7 @@ class RunRecord(_Part):
         """Parse a record of this schema or of an older one.
 
         Raises:
-            RecordFault: the text is not a record, is of a newer schema, or has been changed since it was written.
+            RecordFault: the text is not a record, is of a newer schema, has been changed since it was written, or has lost its seal.
         """
         try:
             bare = sound_text(text)
@@ -288,7 +288,10 @@ class RunRecord(_Part):
             raise RecordFault(".".join(str(part) for part in problem["loc"]), problem["msg"]) from error
         except UnknownSchemaError as error:
             raise RecordFault("schema", str(error)) from error
-        except json.JSONDecodeError as error:
+        except RecordFault:
+            raise
+        except ValueError as error:
+            # Not json's own alone: a number of thousands of digits is a plain ValueError.
             raise RecordFault("", f"not JSON: {error}") from error
         except RecursionError as error:
             raise RecordFault("", "not a record: too many levels") from error
@@ -304,12 +307,20 @@ def sound_text(text: str) -> str | None:
 
 
 def _unsealed(document: Any) -> Any:
-    """Return ``document`` with null in the place of its seal, which must fit its content, in whatever layout that was written."""
+    """Return ``document`` with null in the place of its seal, which must fit its content, in whatever layout that was written.
+
+    Only records of the first version have none: whoever edits a later one and leaves the seal out has not left it as it was written.
+    """
     if not isinstance(document, dict):
         return document
     seal = document.get("content_sha256")
     bare = {**document, "content_sha256": None}
-    if seal is not None and _sha256(_text(bare)) != seal:
+    if seal is None:
+        if schema_number(document) >= SEALED_SINCE:
+            raise RecordFault("content_sha256", "the seal that every record has since version 2 is missing: the content may have been changed")
+        if "content_sha256" not in document:
+            return document
+    elif _sha256(_text(bare)) != seal:
         raise RecordFault("content_sha256", "the content has been changed since it was written")
     return bare
 

@@ -6,14 +6,18 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 
 from pare_bench.config.run_config import RunConfig
 from pare_bench.digests.files import beside
+from pare_bench.digests.locks import locked
 from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
 from pare_bench.records.migrations import NewerSchemaError
 from pare_bench.records.record import RecordFault, RunRecord
+from pare_bench.records.validation import contradictions, misplaced
 
 #: Seconds after which a temporary file is what a killed process left behind.
 _LEFT_BEHIND = 3600
@@ -36,6 +40,21 @@ def write_atomically(path: Path, content: bytes) -> None:
             _flush_folder(path.parent)
     except OSError as error:
         raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Wait for one's turn with other processes; ``path`` is the file by which they take turns.
+
+    Raises:
+        EnvironmentFault: it cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path))
+        except OSError as error:
+            raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
+        yield
 
 
 def _flush_folder(folder: Path) -> None:
@@ -82,10 +101,10 @@ class Store:
         """Return the record of a run, or None when it has not been run.
 
         Raises:
-            IntegrityError: the file exists and is not a record.
+            IntegrityError: the file exists and is not a record, or contradicts itself.
         """
         path = self.path(suite, task, method, run_id)
-        return read_record(path) if path.exists() else None
+        return sound_record(path) if path.exists() else None
 
     def find_or_set_aside(self, suite: str, task: str, method: str, run_id: str) -> tuple[RunRecord | None, Path | None]:
         """Return the record of a run, None when it has not been run, and where a damaged record of it has been moved, so that it can be run again.
@@ -120,15 +139,22 @@ class Store:
         return target
 
     def paths(self, suite: str = "*", task: str = "*", method: str = "*", run: str = "*") -> list[Path]:
-        """Return the record files, sorted, whose names match; ``*`` and the like in a name are wildcards."""
-        return sorted(self.records_folder.glob(f"{suite}/{task}/{method}/{run}.json"))
+        """Return the record files, sorted, whose names match; ``*`` and the like in a name are wildcards.
+
+        Raises:
+            EnvironmentFault: a folder cannot be read: what is in it must not be taken for missing, as ``glob`` does.
+        """
+        found = [self.records_folder]
+        for pattern in (suite, task, method, f"{run}.json"):
+            found = [folder / name for folder in found for name in _names(folder) if fnmatchcase(name, pattern)]
+        return sorted(found)
 
     def of_method(self, suite: str, task: str, method: str) -> list[RunRecord]:
         """Return the readable records of a method on a task, in the order of their paths."""
         found = []
         for path in self.paths(escape(suite), escape(task), escape(method)):
             try:
-                found.append(read_record(path))
+                found.append(sound_record(path))
             except IntegrityError:
                 continue
         return found
@@ -191,43 +217,74 @@ class RecordCache:
     """All records of a store, each file parsed again only when it has changed."""
 
     def __init__(self, store: Store, skip: Callable[[Path, str], None] | None = None) -> None:
-        """Watch ``store``; a file that is not a record is told to ``skip`` (path, message) once and left out, or raised without it."""
+        """Watch ``store``; a file whose score cannot count is told to ``skip`` (path, message) once and left out, or raised without it."""
         self._store = store
         self._skip = skip
-        self._known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], RunRecord | str]] = {}
 
     def records(self) -> list[RunRecord]:
         """Return the records as they are on disk now, in the order of their paths.
 
         Raises:
-            IntegrityError: a file is not a record, and nobody wants to be told.
+            IntegrityError: a file is not a record, contradicts itself or stands in another's place, and nobody wants to be told.
         """
-        known: dict[Path, tuple[tuple[int, int], RunRecord | None]] = {}
+        return [record for _, record in self.items()]
+
+    def items(self) -> list[tuple[Path, RunRecord]]:
+        """Return the :meth:`records` with their paths."""
+        known: dict[Path, tuple[tuple[int, int], RunRecord | str]] = {}
         for path in self._store.paths():
             try:
                 status = path.stat()
+                state = (status.st_mtime_ns, status.st_size)
+                seen = self._known.get(path)
+                known[path] = seen if seen is not None and seen[0] == state else (state, self._read(path))
             except FileNotFoundError:  # moved away by another process
                 continue
-            state = (status.st_mtime_ns, status.st_size)
-            seen = self._known.get(path)
-            known[path] = seen if seen is not None and seen[0] == state else (state, self._read(path))
         self._known = known
-        return [record for _, record in known.values() if record is not None]
+        return [(path, found) for path, (_, found) in known.items() if isinstance(found, RunRecord)]
 
-    def _read(self, path: Path) -> RunRecord | None:
+    def left_out(self) -> dict[Path, str]:
+        """Return what was left out last time, and why."""
+        return {path: found for path, (_, found) in self._known.items() if isinstance(found, str)}
+
+    def _read(self, path: Path) -> RunRecord | str:
         try:
-            return read_record(path)
+            return sound_record(path)
         except IntegrityError as error:
             if self._skip is None:
                 raise
             self._skip(path, str(error))
-            return None
+            return str(error).removeprefix(f"'{path}' ")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise EnvironmentFault(f"'{folder}' cannot be read: {error.strerror or error}", hint=f"ls -ld '{folder}'") from error
 
 
 def store_of(path: Path) -> Store | None:
     """Return the store in which a record file stands, None where it stands alone."""
     folders = path.resolve().parents
     return Store(folders[4]) if len(folders) > 4 and folders[3].name == "records" else None
+
+
+def sound_record(path: Path) -> RunRecord:
+    """Read a record whose score is to count: it must also fit together and stand where it belongs.
+
+    Raises:
+        IntegrityError: it does not, or what :func:`read_record` raises; the message says what is wrong.
+        EnvironmentFault: the file cannot be read.
+    """
+    record = read_record(path)
+    for field, message in (*contradictions(record), *misplaced(path, record)):
+        raise IntegrityError(f"'{path}' contradicts itself: {field}: {message}", hint=f"pare-bench leaderboard validate '{path}'")
+    return record
 
 
 def read_record(path: Path) -> RunRecord:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from pare_bench.config.run_config import Slot
 from pare_bench.errors import DataMissingError
-from pare_bench.records.record import RecordFault, RunRecord, id_without_data
+from pare_bench.records.ranges import range_of
+from pare_bench.records.record import ComponentRecord, RecordFault, RunRecord, id_without_data
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,11 @@ class Validation:
     problems: tuple[Problem, ...]
 
 
-def validate(paths: Sequence[Path]) -> Validation:
+def validate(paths: Sequence[Path], evidence: Callable[[Path, RunRecord], tuple[str, str] | None] | None = None) -> Validation:
     """Check the records below ``paths``: files, folders of records, or stores (folders with a folder ``records``).
+
+    ``evidence`` returns the field that is wrong by what lies beside the record, and why, None where nothing is; it is asked about records
+    that are sound in themselves.
 
     Raises:
         DataMissingError: a path does not exist, or there is no record at all.
@@ -40,22 +46,28 @@ def validate(paths: Sequence[Path]) -> Validation:
     if not files:
         raise DataMissingError(f"there are no records in {', '.join(repr(str(path)) for path in paths)}", hint="pare-bench run --method pare")
     problems: list[Problem] = []
-    seen: dict[str, Path] = {}
+    read: list[tuple[Path, str, RunRecord]] = []
     for file in files:
         text = ""
         try:
             text = file.read_text("utf-8")
-            record = RunRecord.from_json(text)
+            read.append((file, text, RunRecord.from_json(text)))
         except RecordFault as fault:
             problems.append(Problem(file, fault.field, fault.problem, line_of(text, fault.field)))
-            continue
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(file, "", str(error)))
-            continue
-        found = [*contradictions(record), *_misplaced(file, record), *_wrong_predictions(file, record)]
-        if (other := seen.setdefault(record.run_id, file)) != file:
-            found.append(("run_id", f"'{record.run_id}' is also the run id of '{other}'"))
+    # Of two files with one run id the one that stands where it belongs is the run's.
+    owners: dict[str, Path] = {}
+    for file, _, record in sorted(read, key=lambda each: any(misplaced(each[0], each[2]))):
+        owners.setdefault(record.run_id, file)
+    for file, text, record in read:
+        found = [*contradictions(record), *misplaced(file, record), *_wrong_predictions(file, record)]
+        if (owner := owners[record.run_id]) != file:
+            found.append(("run_id", f"'{record.run_id}' is also the run id of '{owner}'"))
+        if evidence is not None and not found and (against := evidence(file, record)):
+            found.append(against)
         problems += [Problem(file, field, message, line_of(text, field)) for field, message in found]
+    problems.sort(key=lambda problem: problem.path)
     return Validation(len(files), tuple(problems))
 
 
@@ -90,6 +102,8 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
         ("task.name", record.task.name, config.task.name),
         ("task.tier", record.task.tier, config.tier),
         ("method.name", record.method.name, config.method.name),
+        ("method.params", record.method.params, config.method.params),
+        ("slots", _named(record.slots), _named(config.slots())),
         ("track", record.track, config.track),
         ("preset", record.preset, config.preset),
         ("seed", record.seed, config.seed),
@@ -102,6 +116,7 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "metrics", f"a run with status {record.status} has no scores"
     if record.status != "ok" and not record.reason:
         yield "reason", f"a run with status {record.status} says why"
+    yield from _outside(record)
     yield from _wrong_times(record)
     if not record.begun:
         yield from _begun_nevertheless(record)
@@ -112,6 +127,7 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
     source = record.source.data_sha256 if record.source else None
     parts = (
         ("run_id", record.run_id, identity.run_id),
+        ("config", config.digest(), identity.config),
         ("code_sha256", record.code_sha256, identity.code_sha256),
         ("task.data_sha256", record.task.data_sha256, identity.data),
         ("source", source, identity.source),
@@ -132,6 +148,21 @@ def _begun_nevertheless(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "run_id", f"is {record.run_id!r}, what was asked for gives {wanted!r}"
 
 
+def _named(components: Mapping[str, ComponentRecord] | Mapping[str, Slot]) -> dict[str, tuple[str, dict[str, Any]]]:
+    return {slot: (component.name, dict(component.params)) for slot, component in components.items()}
+
+
+def _outside(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Yield the scores that no outputs can have."""
+    primary = next((metric.name for metric in record.metrics if metric.primary), "")
+    scores = [*(("metrics", metric.name, metric.value) for metric in record.metrics)]
+    scores += [(name, primary, value) for name, value in (("floor", record.floor), ("persistence", record.persistence)) if value is not None]
+    for field, name, value in scores:
+        low, high = range_of(name)
+        if not low <= value <= high:
+            yield field, f"{name} is {value:g}, which is not between {low:g} and {high:g}"
+
+
 def _wrong_times(record: RunRecord) -> Iterator[tuple[str, str]]:
     times = []
     for field in ("started", "finished"):
@@ -143,7 +174,8 @@ def _wrong_times(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "finished", "the run finished before it started"
 
 
-def _misplaced(file: Path, record: RunRecord) -> Iterator[tuple[str, str]]:
+def misplaced(file: Path, record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Yield where in a store a record belongs, if it stands elsewhere: a copy of a run, or one in another's name."""
     if "records" in file.parts[:-4]:
         place = (record.suite, record.task.name, record.method.name, f"{record.run_id}.json")
         if file.parts[-5] == "records" and file.parts[-4:] != place:

@@ -11,7 +11,7 @@ from pare_bench.config.run_config import RunConfig
 from pare_bench.digests.claims import Claims, Owner, facts_of, owner_of
 from pare_bench.errors import EnvironmentFault
 
-_FACTS = ("suite", "task", "method", "tier", "track", "preset", "seed")
+_FACTS: Mapping[str, type] = {**dict.fromkeys(("suite", "task", "method", "tier", "track", "preset"), str), "seed": int}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class RunningRuns:
 
     def _read(self, path: Path) -> RunningRun | None:
         facts, owner = facts_of(path), owner_of(path)
-        if facts is None or owner is None or any(name not in facts for name in _FACTS):
+        if facts is None or owner is None or any(not isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
             return None
         checkpoint = (self.root / "checkpoints" / path.stem).is_dir()
         return RunningRun(path.stem, **{name: facts[name] for name in _FACTS}, owner=owner, checkpoint=checkpoint)

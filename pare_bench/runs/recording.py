@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pare_bench.config.resolution import Unresolved, changes_from_preset
@@ -30,7 +30,12 @@ class Clock:
 
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: dict[str, float] = field(default_factory=dict)
+    _began: float = field(default_factory=time.perf_counter)
     _last: float = field(default_factory=time.perf_counter)
+
+    def finished(self) -> datetime:
+        """Return the time now, by a clock that cannot jump back where that of the day has: nothing ends before it starts."""
+        return max(datetime.now(UTC), self.started + timedelta(seconds=time.perf_counter() - self._began))
 
     def lap(self) -> float:
         """Return the seconds since the last look, or since the beginning."""
@@ -107,7 +112,7 @@ def _common(registry: Registry, config: RunConfig, clock: Clock, command: str) -
         "seconds": {name: round(value, 3) for name, value in clock.seconds.items()},
         "environment": _environment(config),
         "started": clock.started.isoformat(timespec="milliseconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "finished": clock.finished().isoformat(timespec="milliseconds"),
         "command": plain_text(command),
         "config": config,
     }

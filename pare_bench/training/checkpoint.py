@@ -1,10 +1,12 @@
 """Training states on disk, so that a killed run goes on at its last finished epoch and ends with the same numbers.
 
-One safetensors file per stage of a run; what is not a tensor stands as JSON in its header. Nothing is pickled. A file is written whole or not at all.
+One safetensors file per stage of a run; what is not a tensor stands as JSON in its header. Nothing is pickled. A file is written whole or not at all,
+with a digest over all of its content: a flipped bit in a weight would otherwise be trained on, and end in a number like any other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,7 +24,7 @@ from pare_bench.digests.files import beside, remove_if_empty
 from pare_bench.errors import EnvironmentFault, IntegrityError
 from pare_bench.training.launched import is_main_process
 
-_FORMAT = "pare-bench/checkpoint/1"
+_FORMAT = "pare-bench/checkpoint/2"
 INTERVAL_VARIABLE = "PARE_BENCH_CHECKPOINT_SECONDS"
 
 
@@ -60,13 +62,16 @@ class CheckpointFile:
             with beside(self.path) as (unused, temporary):
                 unused.close()
                 tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
-                save_file(tensors, temporary, metadata={"format": _FORMAT, "facts": json.dumps(state.facts, allow_nan=False)})
+                facts = json.dumps(state.facts, allow_nan=False)
+                save_file(tensors, temporary, metadata={"format": _FORMAT, "facts": facts, "sha256": _digest(tensors, facts)})
                 with temporary.open("rb+") as file:
                     os.fsync(file.fileno())
                 temporary.replace(self.path)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
+            # What stops a write inside safetensors, a full disk for one, is its own error.
+            why = getattr(error, "strerror", None) or error
             raise EnvironmentFault(
-                f"cannot write '{self.path}': {error.strerror or error}", hint="free some disk space or choose another folder with --out DIR"
+                f"cannot write '{self.path}': {why}", hint="free some disk space or choose another folder with --out DIR"
             ) from error
 
     def load(self) -> TrainingState | None:
@@ -79,16 +84,47 @@ class CheckpointFile:
             return None
         try:
             with safe_open(self.path, "pt") as file:
-                facts = file.metadata() or {}
-                if facts.get("format") != _FORMAT:
-                    raise self.damaged(f"its format is {facts.get('format')!r}, not '{_FORMAT}'")
-                return TrainingState({name: file.get_tensor(name) for name in file.keys()}, json.loads(facts["facts"]))  # noqa: SIM118 - not a dict
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+                header = file.metadata() or {}
+                if header.get("format") != _FORMAT:
+                    raise self.damaged(f"its format is {header.get('format')!r}, not '{_FORMAT}'")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            if _digest(tensors, header["facts"]) != header.get("sha256"):
+                raise self.damaged("its content has been changed since it was written")
+            return TrainingState(tensors, json.loads(header["facts"]))
+        except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
             raise self.damaged(str(error)) from error
+
+    def load_or_set_aside(self) -> tuple[TrainingState | None, str | None]:
+        """Return the state that was saved, None where there is none that can be used, and what to say of a file that was set aside for that.
+
+        Raises:
+            EnvironmentFault: such a file cannot be moved.
+        """
+        try:
+            return self.load(), None
+        except IntegrityError as error:
+            aside = self.path.with_name(f"{self.path.name}.damaged")
+            try:
+                self.path.replace(aside)
+            except OSError as failure:
+                raise EnvironmentFault(f"cannot move '{self.path}' away: {failure.strerror or failure}", hint=f"rm '{self.path}'") from error
+            return None, f"{error}; it is now '{aside}', and the run starts over"
 
     def damaged(self, why: str) -> IntegrityError:
         """Return the error that says why this file cannot be used."""
         return IntegrityError(f"checkpoint '{self.path}' cannot be used: {why}", hint=f"rm '{self.path}' and run the command again: it starts over")
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of all tensors, and the facts."""
+    total = hashlib.sha256(facts.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():
+            # Bytes: NumPy does not have all types of torch.
+            total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 @dataclass

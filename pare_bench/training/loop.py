@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pare_bench.config.run_config import Budget, Recipe
 from pare_bench.contracts.task import Split
-from pare_bench.errors import TrainingDivergedError, UsageError
+from pare_bench.errors import EnvironmentFault, TrainingDivergedError, UsageError
 from pare_bench.model.network import Batch, to_batch
 from pare_bench.seeds import stream, stream_seed
 from pare_bench.training.checkpoint import CheckpointFile, TrainingState, load_optimiser_state, optimiser_state
@@ -273,6 +273,7 @@ class _Kept:
     def __init__(self, objective: Objective, optimiser: Any, budget: Budget, services: LoopServices, processes: Processes) -> None:
         self.objective, self.optimiser, self.budget, self.processes = objective, optimiser, budget, processes
         self.back_off, self.checkpoint, self.scaler = services.back_off, services.checkpoint, services.accelerator.scaler
+        self.note, self.told = services.reporter.note, False
         self.history = History()
         self.finished = False
         self.health: Health | None = None
@@ -305,9 +306,14 @@ class _Kept:
                 self.write()
 
     def write(self) -> None:
-        """Write the state of the last finished epoch, unless it is written."""
+        """Write the state of the last finished epoch, unless it is written. What cannot be written is said; a full disk ends no training."""
         if self.checkpoint is not None and self.unwritten is not None:
-            self.checkpoint.save(self.unwritten)
+            try:
+                self.checkpoint.save(self.unwritten)
+            except EnvironmentFault as error:
+                if not self.told:
+                    self.note(f"{error}; the run goes on, and begins anew if it is interrupted")
+                self.told = True
             self.unwritten, self.written_at = None, time.perf_counter()
 
     def restore_best(self) -> None:
@@ -317,12 +323,14 @@ class _Kept:
         self.history.seconds = self.seconds_before + time.perf_counter() - self.began
 
     def resume(self) -> History:
-        """Go on from the checkpoint, where there is one, and return the history so far.
+        """Go on from the checkpoint, where there is one, and return the history so far; one that is damaged is set aside.
 
         Raises:
-            IntegrityError: the checkpoint is not a state of this training.
+            IntegrityError: the checkpoint is whole and not a state of this training.
         """
-        saved = self.checkpoint.load() if self.checkpoint is not None and self.processes.is_main else None
+        saved, told = self.checkpoint.load_or_set_aside() if self.checkpoint is not None and self.processes.is_main else (None, None)
+        if told is not None:
+            self.note(told)
         facts = self.processes.from_main(saved.facts if saved is not None else None)
         if facts is None:
             if self.health is not None:

@@ -201,3 +201,18 @@ def test_one_changed_byte_in_what_has_a_checksum(tmp_path):
             content[len(content) // 2] ^= 1
             path.write_bytes(content)
             assert whole_problem(path), path.name
+
+
+def test_a_member_without_a_name_is_refused(tmp_path):
+    """Seen, by fuzzing: zipfile looks at the last letter of the name."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x", b"content")
+    path = tmp_path / "a.zip"
+    # The name's length is 0 in the list of files and in the member's own header.
+    content = path.read_bytes().replace(b"x" + b"PK\x05\x06", b"PK\x05\x06")
+    start = content.index(b"PK\x01\x02")
+    content = content[: start + 28] + b"\0\0" + content[start + 30 :]
+    size = content.index(b"PK\x05\x06")
+    path.write_bytes(content[: size + 12] + (size - start).to_bytes(4, "little") + content[size + 16 :])
+    with pytest.raises(IntegrityError, match="a member has no name"):
+        unpack(path, tmp_path / "out")

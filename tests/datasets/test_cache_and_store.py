@@ -14,6 +14,7 @@ from pare_bench import metrics
 from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, TaskSize
 from pare_bench.datasets.cache import digest, generated_data
 from pare_bench.datasets.simulated import SimulatedTask, generate_splits
+from pare_bench.digests.sealed import opened, sealed
 from pare_bench.errors import EnvironmentFault, IntegrityError
 from pare_bench.records.store import Store, read_record, write_atomically
 
@@ -87,9 +88,15 @@ def test_damaged_data_are_set_aside_and_made_again(tmp_path, one_process):
     path.write_bytes(bytes(content[:50]))
     again = generated_data(Toy(), 0, SIZE, tmp_path)
     assert again.sha256 == made.sha256 == digest(again.splits)
-    # A manifest that promises something else than can be made is an error, not other data under the digest of these.
+    # A manifest that was damaged promises nothing.
     manifest = path.with_name("manifest.json")
-    manifest.write_text(manifest.read_text().replace(made.sha256, "0" * 64))
+    whole = manifest.read_text()
+    manifest.write_text(whole.replace(made.sha256, "0" * 64))
+    with pytest.warns(UserWarning, match=r"changed since it was written; it is now '.*\.damaged', and the data are made again"):
+        again = generated_data(Toy(), 0, SIZE, tmp_path)
+    assert again.sha256 == made.sha256
+    # One that is whole and promises something else than can be made is an error, not other data under the digest of these.
+    manifest.write_text(sealed({**opened(whole), "sha256": "0" * 64}))
     with pytest.raises(IntegrityError, match="made again with other bytes"):
         generated_data(Toy(), 0, SIZE, tmp_path).splits  # noqa: B018 - reading is the point
 

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from factories import sealed
 
 from pare_bench import metrics
 from pare_bench.builtin.suites.nas360.satellite import Satellite
@@ -54,7 +55,7 @@ def test_a_corrected_and_a_new_metric_reach_old_runs(three_runs, pare_bench, tmp
     assert (code, [read(path) for path in three_runs]) == (0, before)
     assert "0 of 3 runs have" in err
 
-    corrected = Metric("error_rate", lambda outputs, split: 2 * metrics.error_rate(outputs, split.targets))
+    corrected = Metric("error_rate", lambda outputs, split: 0.5 * metrics.error_rate(outputs, split.targets))
     added = Metric("macro_f1_error", lambda outputs, split: metrics.macro_f1_error(outputs, split.targets))
     monkeypatch.setattr(Satellite, "metrics", (corrected, added))
     monkeypatch.setattr(Satellite, "version", 2)
@@ -67,8 +68,8 @@ def test_a_corrected_and_a_new_metric_reach_old_runs(three_runs, pare_bench, tmp
     for path, old in zip(three_runs[:2], before[:2], strict=True):
         new = read(path)
         assert [metric.name for metric in new.metrics] == ["error_rate", "macro_f1_error"]
-        assert new.primary.value == 2 * old.primary.value
-        assert new.floor == 2 * old.floor
+        assert new.primary.value == 0.5 * old.primary.value
+        assert new.floor == 0.5 * old.floor
         (earlier,) = new.rescored
         assert (new.task.version, earlier.version, new.task.data_sha256) == (2, 1, old.task.data_sha256)
         assert (earlier.metrics, earlier.floor, earlier.scoring) == (old.metrics, old.floor, old.scoring)
@@ -76,7 +77,7 @@ def test_a_corrected_and_a_new_metric_reach_old_runs(three_runs, pare_bench, tmp
         assert (new.run_id, new.identity, new.predictions_sha256, new.training) == (old.run_id, old.identity, old.predictions_sha256, old.training)
     assert read(three_runs[2]) == before[2]
     board = json.loads((tmp_path / "leaderboard.json").read_text())
-    assert str(2 * before[0].primary.value) in json.dumps(board)
+    assert str(0.5 * before[0].primary.value) in json.dumps(board)
     assert pare_bench("leaderboard", "validate", str(tmp_path))[0] == 0
     assert "scores computed again" in pare_bench("explain", three_runs[0], "--out", str(tmp_path))[1]
 
@@ -113,7 +114,7 @@ def test_a_reproduction_is_identical(three_runs, pare_bench, tmp_path):
 
 
 def change(path, **fields):
-    """Edit a record as if its run had come out otherwise; without a seal."""
+    """Edit a record as if its run had come out otherwise."""
     document = json.loads(open(path).read())  # noqa: PTH123, SIM115
     for name, value in fields.items():
         target = document
@@ -122,7 +123,7 @@ def change(path, **fields):
             target = target[int(parent) if parent.isdecimal() else parent]
         target[last] = value
     with open(path, "w") as file:  # noqa: PTH123
-        json.dump({**document, "content_sha256": None}, file)
+        file.write(sealed(document))
 
 
 @pytest.mark.parametrize(

@@ -137,3 +137,20 @@ def test_the_page_names_every_field_with_its_meaning():
     wanted = {path: field.get("description") for path, field in fields(record_schema())}
     assert [path for path, meaning in wanted.items() if not meaning] == []
     assert {path: meaning.replace("|", "\\|") for path, meaning in wanted.items()} == rows
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "[" * 100_000, '{"schema": ' * 50_000, '{"schema": ' + "9" * 5000 + "}"])
+def test_text_that_json_itself_gives_up_on_is_no_record(text):
+    """Seen, by fuzzing: a number of 5000 digits is a plain ValueError."""
+    with pytest.raises(RecordFault, match=r"not JSON|too many levels"):
+        RunRecord.from_json(text)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_record_without_its_seal_is_refused_and_one_from_before_there_were_seals_is_not(number):
+    golden = Path(__file__).parents[1] / "golden" / "records"
+    document = json.loads((golden / f"record-{number}.json").read_text())
+    for bare in ({**document, "content_sha256": None}, {name: value for name, value in document.items() if name != "content_sha256"}):
+        with pytest.raises(RecordFault, match="the seal that every record has since version 2 is missing"):
+            RunRecord.from_json(json.dumps(bare))
+    assert RunRecord.from_json((golden / "record-1.json").read_text()).status == "ok"

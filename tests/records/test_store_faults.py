@@ -16,7 +16,7 @@ import pytest
 from factories import make_record
 
 from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
-from pare_bench.leaderboard.build import build, to_json
+from pare_bench.leaderboard.build import LeftOff, build, to_json
 from pare_bench.leaderboard.file import LeaderboardFile
 from pare_bench.records.store import RecordCache, Store, read_record, store_of, write_atomically
 from pare_bench.records.validation import validate
@@ -91,7 +91,7 @@ def test_only_changed_records_are_read_again(tmp_path, monkeypatch):
     store = Store(tmp_path)
     paths = [store.save(make_record(seed=seed)) for seed in range(5)]
     read = []
-    monkeypatch.setattr("pare_bench.records.store.read_record", lambda path: read.append(path) or read_record(path))
+    monkeypatch.setattr("pare_bench.records.store.sound_record", lambda path: read.append(path) or read_record(path))
     cache = RecordCache(store)
     assert len(cache.records()) == 5
     store.save(make_record(seed=2, value=0.125, finished="2026-01-02T00:00:00+00:00"))
@@ -111,7 +111,9 @@ def test_a_damaged_record_is_left_out_of_the_leaderboard_and_told_once(tmp_path)
     board.update()
     board.update()
     board.finish()
-    assert (tmp_path / "leaderboard.json").read_text() == to_json(build([read_record(good)]))
+    reason = "is not a run record: not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+    left_off = LeftOff(bad.relative_to(tmp_path).as_posix(), reason)
+    assert (tmp_path / "leaderboard.json").read_text() == to_json(build([read_record(good)], [left_off]))
     assert len(told) == 1
     assert str(bad) in told[0]
 
@@ -119,7 +121,7 @@ def test_a_damaged_record_is_left_out_of_the_leaderboard_and_told_once(tmp_path)
 def test_the_leaderboard_is_rebuilt_seldom_in_between_and_always_at_the_end(tmp_path, monkeypatch):
     store = Store(tmp_path)
     built = []
-    monkeypatch.setattr("pare_bench.leaderboard.file.build", lambda records: built.append(len(records)) or build(records))
+    monkeypatch.setattr("pare_bench.leaderboard.file.build", lambda records, off: built.append(len(records)) or build(records, off))
     board = LeaderboardFile(store, pytest.fail)
     for seed in range(20):
         store.save(make_record(seed=seed))
@@ -179,8 +181,7 @@ def test_status_tells_running_from_interrupted_from_elsewhere(tmp_path, pare_ben
 
 
 def test_the_light_verbs_never_import_torch(tmp_path):
-    record = make_record()
-    path = Store(tmp_path).save(record)
+    path = Store(tmp_path).save(make_record(task="satellite"))
     calls = [["status", "--out", str(tmp_path)], ["explain", str(path)], ["leaderboard", "validate", str(tmp_path)], ["leaderboard", "schema"]]
     code = f"import sys; from pare_bench.cli import main; codes = [main(call) for call in {calls!r}]; assert codes == [0] * 4, codes; "
     done = subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], capture_output=True, text=True, check=False)
