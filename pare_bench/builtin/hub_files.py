@@ -24,7 +24,7 @@ from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 Result = TypeVar("Result")
 
 #: Seconds in which a hub must say whether it has a file; HF_HUB_ETAG_TIMEOUT changes it. With the start of Python and torch a command fails in ten.
-ANSWER = 5.0
+ANSWER = 4.0
 #: Seconds in which a download must come forward by :data:`STEP` bytes or to its end; HF_HUB_DOWNLOAD_TIMEOUT changes it.
 PROGRESS = 10.0
 #: The same for files in Xet storage, whose client counts large pieces (up to 64 MB) once they are whole.
@@ -211,6 +211,8 @@ def _of_hub(model: str, name: str, revision: str | None) -> Path | _Absence | No
         except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError):
             at = "" if revision is None else f" at revision '{revision}'"
             return cached or _Absence(f"and hub '{constants.ENDPOINT}' gives none{at}: the name is mistyped, or the model private or gated")
+        except (AttributeError, ImportError, NameError, TypeError):
+            raise  # a mistake in a program, no fact about a hub
         # The hub's client raises its own and its transport's errors, of many types, for what is one fact here: no file.
         except Exception as error:  # noqa: BLE001
             hub.reason, hub.until = _one_line(error), time.monotonic() + _PAUSE
@@ -224,14 +226,13 @@ def _ask(model: str, name: str, revision: str | None) -> float:
 
     Without this question the client would try again for minutes.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import is_xet_available
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     seconds = _seconds("HF_HUB_ETAG_TIMEOUT", ANSWER)
     answer = _watched(lambda _: get_hf_file_metadata(hf_hub_url(model, name, revision=revision), timeout=seconds), seconds)
     if answer.commit_hash is None or answer.etag is None:
         raise _NoAnswerError("what answers is no hub")
-    through_xet = answer.xet_file_data is not None and is_xet_available()
+    through_xet = answer.xet_file_data is not None and not constants.HF_HUB_DISABLE_XET
     return _seconds("HF_HUB_DOWNLOAD_TIMEOUT", XET_PROGRESS if through_xet else PROGRESS)
 
 
@@ -280,18 +281,21 @@ def _watched(call: Callable[[_Pulse], Result], patience: float) -> Result:
 
 @contextmanager
 def _quiet_client() -> Iterator[None]:
-    """Let the hub's client count its downloads in small steps, and say nothing: what it would say becomes one error."""
+    """Let the hub's client count its downloads in small steps, ask for nothing but files, and say nothing: that becomes one error.
+
+    With every first question a day it would also fetch a list of programs by which it tells the hub what it is called from.
+    """
     from huggingface_hub import constants
 
     logger = logging.getLogger("huggingface_hub")
-    level, step = logger.level, constants.DOWNLOAD_CHUNK_SIZE
+    before = logger.level, constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_TELEMETRY
     logger.setLevel(logging.CRITICAL)
-    constants.DOWNLOAD_CHUNK_SIZE = STEP
+    constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_TELEMETRY = STEP, True
     try:
         yield
     finally:
-        logger.setLevel(level)
-        constants.DOWNLOAD_CHUNK_SIZE = step
+        logger.setLevel(before[0])
+        constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_TELEMETRY = before[1:]
 
 
 def _bar(pulse: _Pulse) -> Any:

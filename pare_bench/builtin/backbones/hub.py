@@ -79,9 +79,7 @@ def load_config(chosen: HubModel) -> PreTrainedConfig:
     return config
 
 
-def load_model(
-    chosen: HubModel, config: PreTrainedConfig, build: Callable[[PreTrainedConfig], Any], compute: Callable[[Any], object], model_class: Any
-) -> Any:
+def load_model(chosen: HubModel, config: PreTrainedConfig, build: Callable[[Any], Any], compute: Callable[[Any], object], model_class: Any) -> Any:
     """Return the network without its pooling layer, pretrained or, with ``pretrained`` False, from ``build``; pretrained, no random stream is moved.
 
     ``compute`` is tried on it first, on torch's meta device: nothing is allocated for what cannot be computed.

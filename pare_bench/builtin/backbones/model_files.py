@@ -1,4 +1,4 @@
-"""What files of a model from outside must be before anything is built from them: a configuration is JSON of plausible sizes, weights are safetensors."""
+"""What files of a model from outside must be before anything is built from them: JSON of plausible sizes, and whole safetensors."""
 
 from __future__ import annotations
 

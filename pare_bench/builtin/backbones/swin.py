@@ -167,7 +167,7 @@ class HuggingFaceSwin(backbone.Backbone):
         Raises:
             DataMissingError: configuration or safetensors weights are neither on this machine nor to be had from the hub.
             EnvironmentFault: the network does not fit this machine's memory.
-            IntegrityError: a file is damaged, the configuration is none for RGB images in square patches, or the weights are not those of the network.
+            IntegrityError: a file is damaged, the configuration is none for RGB images in square patches, or the weights are not of the network.
             UsageError: the model is not a Swin.
 
         """
