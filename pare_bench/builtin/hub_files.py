@@ -229,7 +229,8 @@ def _ask(model: str, name: str, revision: str | None) -> float:
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     seconds = _seconds("HF_HUB_ETAG_TIMEOUT", ANSWER)
-    answer = _watched(lambda _: get_hf_file_metadata(hf_hub_url(model, name, revision=revision), timeout=seconds), seconds)
+    # The transport's own limit is for what is left behind in the thread.
+    answer = _watched(lambda _: get_hf_file_metadata(hf_hub_url(model, name, revision=revision), timeout=2 * seconds), seconds)
     if answer.commit_hash is None or answer.etag is None:
         raise _NoAnswerError("what answers is no hub")
     through_xet = answer.xet_file_data is not None and not constants.HF_HUB_DISABLE_XET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import resource
 import shutil
 import time
@@ -69,7 +70,7 @@ def one_line(error, *words):
         (lambda whole: b"", "is empty"),
         (lambda whole: POINTER, "is a Git LFS pointer"),
         (lambda whole: PAGE, "is a web page"),
-        (lambda whole: b"\x80\x04\x95\x10\x00\x00\x00\x00", "is a pickle"),
+        (lambda whole: pickle.dumps({"weight": [1.0] * 99}), "is a pickle"),
         (lambda whole: b"\xff" * 64, "is not whole safetensors"),
     ],
 )
@@ -156,7 +157,7 @@ def test_a_network_larger_than_the_memory_is_not_begun(folder, monkeypatch):
     import psutil
 
     path = folder("bert", hidden_size=1 << 18, num_attention_heads=2, intermediate_size=1 << 19)
-    with pytest.raises(EnvironmentFault, match=r"describes a network of 3\d{3} GB, and this machine has"):
+    with pytest.raises(EnvironmentFault, match=r"describes a network of 4398 GB, and this machine has"):
         build(path, pretrained=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"total": 1 << 60}))
     with pytest.raises(IntegrityError, match=r"lack a part: they hold \d+ numbers"):
@@ -215,7 +216,7 @@ def test_tensors_under_other_names_or_without_values(folder):
         build(path)
     state["layernorm.bias"][0] = float("nan")
     save_file(state, path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(IntegrityError, match="'layernorm.bias' holds values that are not finite"):
+    with pytest.raises(IntegrityError, match=r"'layernorm\.bias' holds values that are not finite"):
         build(path)
 
 
@@ -298,7 +299,8 @@ def test_unknown_tags_and_foreign_checkpoints_of_timm(folder):
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
-    PreTrainedTokenizerFast(tokenizer_object=bundled_tokenizer(), cls_token="<s>", sep_token="</s>", pad_token="<pad>").save_pretrained(folder)
+    special = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>"}
+    PreTrainedTokenizerFast(tokenizer_object=bundled_tokenizer(), **special).save_pretrained(folder)
     return folder
 
 
