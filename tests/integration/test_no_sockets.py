@@ -10,8 +10,7 @@ import pytest
 import several_processes
 from socket_guard import attempts, guarded
 
-TINY = ["--preset", "smoke", "-o", "size.train=16", "-o", "size.val=8", "-o", "size.test=8", "-o", "budget.epochs=1"]
-SOURCE = ["-o", "source_size.train=16", "-o", "source_size.val=1", "-o", "source_size.test=1"]
+TINY = ["--preset", "smoke", "-o", "size.train=16", "-o", "size.val=8", "-o", "size.test=8"]
 OUT = ("--out", "out")
 #: Every verb with small arguments, in an order in which each finds what it needs. ``{run}`` is the id of the first run.
 COMMANDS = (
@@ -24,11 +23,11 @@ COMMANDS = (
     ("plugins",),
     ("run", "--method", "full_finetune", "--task", "satellite", "--dry-run", "-o", "backbone=hf_text", *OUT),
     ("run", "--method", "full_finetune", "--task", "satellite", "--predictions", "full", *TINY, *OUT),
-    ("run", "--method", "pare", "--task", "satellite", *TINY, *SOURCE, *OUT),
+    ("run", "--method", "pare", "--task", "satellite", *TINY, *OUT),
     ("run", "--method", "full_finetune", "--task", "satellite", "-o", "backbone=hf_text", "-o", "backbone.model={folder}", *TINY, *OUT),
     ("run", "--method", "full_finetune", "--task", "satellite", *TINY, *OUT),
     ("status", "--suite", "nas360", *OUT),
-    ("compare", "full_finetune[budget.epochs=1]", "pare[budget.epochs=1]", "--task", "satellite", "--preset", "smoke", *OUT),
+    ("compare", "full_finetune", "pare", "--task", "satellite", "--preset", "smoke", *OUT),
     ("explain", "{run}", *OUT),
     ("inspect", "satellite", "--summary", *OUT),
     ("rescore", "--suite", "nas360", "--dry-run", *OUT),
@@ -116,8 +115,11 @@ def test_no_command_opens_a_socket(tmp_path):
     "argv",
     [
         ("data", "fetch", "satellite", "--yes"),
-        ("run", "--method", "full_finetune", "--task", "satellite", "-o", "backbone=hf_text", "-o", "backbone.model=some/name", *TINY, *OUT),
-        ("check", "backbone:hf_swin"),
+        pytest.param(
+            ("run", "--method", "full_finetune", "--task", "satellite", "-o", "backbone=hf_text", "-o", "backbone.model=some/name", *TINY, *OUT),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("check", "backbone:hf_swin"), marks=pytest.mark.slow),
     ],
 )
 def test_the_guard_catches_one(tmp_path, argv):
@@ -154,7 +156,7 @@ def test_the_guard_tells_sockets_apart(tmp_path):
 
 @pytest.mark.slow
 def test_processes_of_one_run_stay_on_this_machine(tmp_path):
-    small = ("--preset", "smoke", "-o", "budget.epochs=1")
+    small = ("--preset", "smoke")
     carry_out(tmp_path, [("data", "generate", "satellite", "--preset", "smoke")])
     command = ("-m", "pare_bench", "run", "--method", "full_finetune", "--task", "satellite", *small, "--out", tmp_path / "out")
     environment = guarded(tmp_path, loopback=True, PARE_BENCH_CACHE=str(tmp_path / "cache"))
