@@ -16,7 +16,8 @@ _LAYER = re.compile(r"(?:^|\.)(?:encoder\.layers?|blocks|layers)\.\d+\.(?:blocks
 
 
 def check_network(build: Callable[[], nn.Module], compute: Callable[[nn.Module], object], *, said: str, hint: str) -> int:
-    """Build a network on torch's meta device, where tensors have shapes and no memory, compute one example, and return its number of parameters.
+    """Build a network on torch's meta device, where tensors have shapes and no memory, compute one example, and return its number of parameters
+    (0 where the library cannot build it so).
 
     ``said`` names in messages what describes the network.
 
@@ -33,6 +34,8 @@ def check_network(build: Callable[[], nn.Module], compute: Callable[[nn.Module],
         raise
     # Libraries raise errors of many types for sizes that do not go together.
     except Exception as error:
+        if "meta tensor" in str(error):
+            return 0  # an older timm reads values of tensors while it builds: here nothing can be told beforehand
         raise IntegrityError(f"{said} describes no network that can be computed: {one_line(error)}", hint=hint) from error
     needed = sum(4 * each.numel() for each in (*network.parameters(), *network.buffers()))
     memory = psutil.virtual_memory().total

@@ -169,10 +169,17 @@ def _build(params: TimmVision.Params) -> Any:
         model = timm.create_model(params.model, pretrained=False, num_classes=0, drop_path_rate=params.drop_path, **options)
     # Besides what it checks itself, timm stumbles over sizes that do not go together, and over tags of weights that it does not know.
     except (TypeError, AssertionError, RuntimeError, ValueError) as error:
+        if "meta tensor" in str(error):
+            raise  # see check_network
         size = "" if params.image_size is None else f" with image size {params.image_size}"
         raise UsageError(f"timm model '{params.model}' cannot be built{size}: {one_line(error)}", hint="pare-bench show backbone timm") from error
     if type(model) not in _FILTERS or getattr(model.patch_embed, "proj", None) is None:
         raise UsageError(f"timm model '{params.model}' is a {type(model).__name__}, not a Swin or a plain ViT", hint="pare-bench list backbone")
+    embed: Any = model.patch_embed
+    patch = int(embed.patch_size[0])
+    if any(side < patch or (isinstance(model, VisionTransformer) and side % patch) for side in embed.img_size):
+        message = f"timm model '{params.model}' cannot be computed at image size {params.image_size}: its patches have {patch} pixels a side"
+        raise UsageError(message, hint=f"-o backbone.image_size={patch * max(1, (params.image_size or patch) // patch)}")
     return model
 
 
