@@ -53,6 +53,10 @@ class DataMissingError(PareBenchError):
     exit_code = ExitCode.DATA_MISSING
 
 
+class OfflineError(DataMissingError):
+    """Data that a hub may have, which was not asked: no connection was to be opened."""
+
+
 class IntegrityError(PareBenchError):
     """A file whose content is not what its digest, schema or format promises."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pare_bench.contracts.params import Params
-from pare_bench.errors import DataMissingError, EnvironmentFault
+from pare_bench.errors import DataMissingError, EnvironmentFault, OfflineError
 
 
 def collect(checks: Iterable[str]) -> list[str]:
@@ -22,6 +22,7 @@ def collect(checks: Iterable[str]) -> list[str]:
 
     Raises:
         DataMissingError: the component needs files that this machine does not have, so it cannot be checked here.
+        OfflineError: these are files of a hub, which was not to be asked.
         EnvironmentFault: the machine cannot run the check.
     """
     found: dict[str, str] = {}
@@ -30,10 +31,22 @@ def collect(checks: Iterable[str]) -> list[str]:
             found.setdefault(problem.partition(" [")[0], problem)
     except (DataMissingError, EnvironmentFault):
         raise
-    except Exception as error:  # noqa: BLE001 - foreign code may fail in any way; that it does is the finding
+    except Exception as error:  # foreign code may fail in any way; that it does is the finding
+        if _lacked_a_hub(error):
+            raise OfflineError(f"needs files of a hub that was not asked: {' '.join(str(error).split())}") from error
         place = traceback.extract_tb(error.__traceback__)[-1]
         found["raises"] = f"raises {type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
     return list(found.values())
+
+
+def _lacked_a_hub(error: BaseException) -> bool:
+    """Return whether it was the hub's client that found no file on this machine and might not ask for it, whoever made what of that."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if type(seen).__module__.startswith("huggingface_hub.") and type(seen).__name__ in ("OfflineModeIsEnabled", "LocalEntryNotFoundError"):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def class_problems(component: object, contract: type[Any]) -> Iterator[str]:

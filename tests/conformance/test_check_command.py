@@ -1,6 +1,7 @@
 """``pare-bench check``: names, kinds, exit codes and one JSON document."""
 
 import json
+import os
 
 import pytest
 import typer
@@ -62,6 +63,70 @@ def test_what_cannot_be_checked_here_is_said_and_is_no_failure(capsys, monkeypat
     assert code == ExitCode.OK
     assert found[0]["state"] == "cannot be checked here"
     assert "roberta-base" in found[0]["problems"][0]
+
+
+def test_a_check_of_everything_asks_no_hub(capsys, monkeypatch, tmp_path):
+    """Seen: without network it tried a hub again and again, for six minutes."""
+    import huggingface_hub
+    from hub_server import hub_server
+    from huggingface_hub import constants
+
+    from pare_bench.builtin import hub_files
+
+    chosen = [("backbone", "hf_swin"), ("backbone", "hf_text"), ("mixer", "none")]
+    for name in ("HF_HUB_OFFLINE", "PARE_BENCH_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub_files, "_HUBS", {})
+    with hub_server(tmp_path) as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.address + "/{repo_id}/resolve/{revision}/{filename}")
+        with monkeypatch.context() as patch:
+            patch.setattr(check, "_wanted", lambda registry, names: chosen)
+            code, found, _ = call(capsys)
+        assert code == ExitCode.OK
+        assert [each["state"] for each in found] == ["skipped", "skipped", "conforms"]
+        assert found[1]["problems"] == ["needs files of a hub, which is asked only for components that are named: pare-bench check backbone:hf_text"]
+        assert server.log == []
+        assert not constants.HF_HUB_OFFLINE
+        assert not set(check._OFFLINE) & set(os.environ)
+        # By name it is asked.
+        _, found, _ = call(capsys, "backbone:hf_text")
+        assert found[0]["state"] == "cannot be checked here"
+        assert {path for _, path in server.log} == {"/roberta-base/resolve/main/config.json"}
+    huggingface_hub.close_session()
+
+
+FOREIGN = """
+from huggingface_hub import hf_hub_download
+from pare_bench import BackboneSpec, hookimpl
+from pare_bench.contracts.backbone import Backbone
+
+class Far(Backbone):
+    def __init__(self, params=None):
+        super().__init__()
+        try:
+            hf_hub_download("some/name", "model.safetensors")
+        except OSError as error:
+            raise RuntimeError("no weights") from error
+    def forward(self, tokens): ...
+    def embed_source(self, inputs): ...
+    def embedder_weights(self): ...
+    def reinitialise(self): ...
+
+@hookimpl
+def pare_bench_backbones():
+    yield BackboneSpec(name="far", summary="weights from a hub", target="plugin_of_far:Far", modality="image")
+"""
+
+
+def test_a_component_of_others_that_asks_a_hub_itself_is_skipped(capsys, monkeypatch, install):
+    install("far", FOREIGN)
+    monkeypatch.setattr(check, "_wanted", lambda registry, names: [("backbone", "far")])
+    code, found, _ = call(capsys)
+    assert (code, [each["state"] for each in found]) == (ExitCode.OK, ["skipped"])
+    assert "pare-bench check backbone:far" in found[0]["problems"][0]
 
 
 def test_it_is_a_command(capsys):

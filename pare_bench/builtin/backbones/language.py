@@ -17,7 +17,7 @@ from pare_bench.builtin.backbones import hub
 from pare_bench.builtin.backbones.weights import bundled_digest, bundled_files, load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
-from pare_bench.errors import UsageError
+from pare_bench.errors import IntegrityError, UsageError
 
 SUPPORTED_TYPES = ("bert", "camembert", "roberta", "xlm-roberta")
 """Model types whose encoder is a plain stack over ``LayerNorm(word + position + type)``."""
@@ -183,7 +183,8 @@ class HuggingFaceText(TextEncoder):
 
         Raises:
             DataMissingError: configuration or safetensors weights are neither on this machine nor to be had from the hub.
-            IntegrityError: the weights found lack a part of the network.
+            EnvironmentFault: the network does not fit this machine's memory.
+            IntegrityError: a file is damaged, the configuration describes no encoder, or the weights are not those of the network.
             UsageError: the model is not BERT- or RoBERTa-like.
 
         """
@@ -197,8 +198,13 @@ class HuggingFaceText(TextEncoder):
         config.add_cross_attention = False
         if chosen.dropout is not None:
             config.hidden_dropout_prob = config.attention_probs_dropout_prob = chosen.dropout
-        super().__init__(hub.load_model(AutoModel, chosen, config) if chosen.pretrained else _random_model(config))
+        super().__init__(hub.load_model(chosen, config, _random_model, lambda model: model(torch.zeros(1, 2, dtype=torch.int64)), AutoModel))
         self.params = chosen
+        if self.grid[0] < 1:
+            message = (
+                f"configuration of backbone '{chosen.model}' has max_position_embeddings = {config.max_position_embeddings}, no position for a token"
+            )
+            raise IntegrityError(message, hint="choose another model, or correct its config.json")
 
     @classmethod
     def weights_digest(cls, params: Params) -> str:
@@ -219,20 +225,13 @@ class HuggingFaceText(TextEncoder):
             DataMissingError: the file is neither on this machine nor to be had from the hub.
 
         """
-        chosen = cls.Params.model_validate(params.model_dump())
-        return "" if _published(chosen) is not None else hub.architecture_digest(chosen)
+        return hub.architecture_digest(cls.Params.model_validate(params.model_dump()), published_config)
 
 
 def _random_model(config: PreTrainedConfig) -> PreTrainedModel:
     return AutoModel.from_config(config, add_pooling_layer=False).float()
 
 
-def _published(params: HuggingFaceText.Params) -> PreTrainedConfig | None:
-    return None if params.pretrained or Path(params.model).exists() else published_config(params.model)
-
-
 def _load_config(params: HuggingFaceText.Params) -> PreTrainedConfig:
-    known = _published(params)
-    if known is not None:
-        return known
-    return hub.load_config(params)
+    known: PreTrainedConfig | None = hub.published(params, published_config)
+    return hub.load_config(params) if known is None else known

@@ -19,7 +19,7 @@ from pare_bench.builtin.backbones import hub
 from pare_bench.builtin.backbones.weights import bundled_digest, bundled_files, load_bundled
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
-from pare_bench.errors import UsageError
+from pare_bench.errors import IntegrityError, UsageError
 
 #: Images enter ``nano_swin`` as (x - MEAN) / STD in every channel, in pretraining as here.
 MEAN, STD = 0.5, 0.25
@@ -166,7 +166,8 @@ class HuggingFaceSwin(backbone.Backbone):
 
         Raises:
             DataMissingError: configuration or safetensors weights are neither on this machine nor to be had from the hub.
-            IntegrityError: the weights found lack a part of the network.
+            EnvironmentFault: the network does not fit this machine's memory.
+            IntegrityError: a file is damaged, the configuration is none for RGB images in square patches, or the weights are not of the network.
             UsageError: the model is not a Swin.
 
         """
@@ -174,12 +175,11 @@ class HuggingFaceSwin(backbone.Backbone):
         self.params = chosen = params if params is not None else self.Params()
         config = _load_config(chosen)
         config.drop_path_rate = chosen.drop_path
-        self.model = (hub.load_model(SwinModel, chosen, config) if chosen.pretrained else SwinModel(config, add_pooling_layer=False)).float()
-        self.patch_size = int(config.patch_size)
-        self.image_size = int(config.image_size)
+        self.image_size, self.patch_size = _geometry(config, chosen.model)
+        self.model = hub.load_model(chosen, config, _random_model, lambda model: model(torch.empty(1, 3, *self.image_size)), SwinModel).float()
         self.dim, self.feats = int(config.embed_dim), int(config.hidden_size)
-        self.grid = (self.image_size // self.patch_size,) * 2
-        self.out_grid = (-(-self.grid[0] // 2 ** (len(config.depths) - 1)),) * 2
+        self.grid = tuple(side // self.patch_size for side in self.image_size)
+        self.out_grid = tuple(-(-side // 2 ** (len(config.depths) - 1)) for side in self.grid)
         self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_DEFAULT_STD).view(3, 1, 1), persistent=False)
 
@@ -202,8 +202,7 @@ class HuggingFaceSwin(backbone.Backbone):
             DataMissingError: the file is neither on this machine nor to be had from the hub.
 
         """
-        chosen = cls.Params.model_validate(params.model_dump())
-        return "" if _published(chosen) is not None else hub.architecture_digest(chosen)
+        return hub.architecture_digest(cls.Params.model_validate(params.model_dump()), published_config)
 
     def forward(self, tokens: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch places feats"]:
         """Return the last stage's normalised features, row by row."""
@@ -211,7 +210,7 @@ class HuggingFaceSwin(backbone.Backbone):
 
     def embed_source(self, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens dim"]:
         """Embed images in [0, 1] of any size."""
-        return self.model.embeddings((resized(inputs, (self.image_size, self.image_size)) - self.mean) / self.std)[0]
+        return self.model.embeddings((resized(inputs, self.image_size) - self.mean) / self.std)[0]
 
     def embedder_weights(self) -> dict[str, Tensor]:
         """Return copies of the patch embedding's kernel, bias and norm, and of the positions where there are any."""
@@ -223,7 +222,7 @@ class HuggingFaceSwin(backbone.Backbone):
 
     def reinitialise(self) -> None:
         """Replace every weight by a fresh draw of the architecture's initial distribution, from torch's default generator."""
-        self.model.load_state_dict(SwinModel(self.model.config, add_pooling_layer=False).state_dict())
+        self.model.load_state_dict(_random_model(self.model.config).state_dict())
 
 
 _PUBLISHED: dict[str, dict[str, Any]] = {
@@ -240,12 +239,32 @@ def published_config(name: str) -> SwinConfig | None:
     return None if sizes is None else SwinConfig(**sizes)
 
 
-def _published(params: HuggingFaceSwin.Params) -> Any:
-    return None if params.pretrained or Path(params.model).exists() else published_config(params.model)
+def _random_model(config: SwinConfig) -> SwinModel:
+    return SwinModel(config, add_pooling_layer=False)
+
+
+def _geometry(config: SwinConfig, model: str) -> tuple[tuple[int, int], int]:
+    """Return rows and columns of the images and the side of the patches, each of which a configuration gives as one number or as two.
+
+    Raises:
+        IntegrityError: the images are not RGB, the patches not square, or they do not fill the images.
+
+    """
+    image, patch = (tuple(value) if isinstance(value, list | tuple) else (value, value) for value in (config.image_size, config.patch_size))
+    wrong = None
+    if config.num_channels != 3:
+        wrong = f"num_channels = {config.num_channels}, and images have 3"
+    elif len(image) != 2 or len(patch) != 2 or patch[0] != patch[1]:
+        wrong = f"image_size = {config.image_size} and patch_size = {config.patch_size}, not rectangles of square patches"
+    elif any(side % patch[0] for side in image):
+        wrong = f"image_size = {config.image_size}, no multiple of patch_size = {config.patch_size}"
+    if wrong is not None:
+        raise IntegrityError(f"configuration of backbone '{model}' has {wrong}", hint="choose another model, or correct its config.json")
+    return (int(image[0]), int(image[1])), int(patch[0])
 
 
 def _load_config(params: HuggingFaceSwin.Params) -> Any:
-    known = _published(params)
+    known = hub.published(params, published_config)
     if known is not None:
         return known
     config = hub.load_config(params)

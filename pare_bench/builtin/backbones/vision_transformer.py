@@ -9,7 +9,6 @@ import timm
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.swin_transformer import checkpoint_filter_fn as filter_swin
@@ -19,12 +18,16 @@ from timm.models.vision_transformer import VisionTransformer
 from timm.models.vision_transformer import checkpoint_filter_fn as filter_vit
 from torch import Tensor, nn
 
+from pare_bench.builtin.backbones.model_files import check_weights
+from pare_bench.builtin.backbones.networks import check_finite, check_layers, check_network, one_line
 from pare_bench.builtin.backbones.swin import patch_weights, resized
 from pare_bench.builtin.backbones.weights import file_digest
+from pare_bench.builtin.hub_files import find, is_folder
 from pare_bench.contracts import backbone
 from pare_bench.contracts.params import Params
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError, unknown_name
 
+_WEIGHTS = "model.safetensors"
 _FILTERS: dict[type, Any] = {SwinTransformer: filter_swin, SwinTransformerV2: filter_swin_v2, VisionTransformer: filter_vit}
 
 
@@ -41,7 +44,7 @@ class TimmVision(backbone.Backbone):
         model: str = Field(default="swin_base_patch4_window7_224", description="architecture, a name of timm")
         weights: str | None = Field(default=None, description="hub id, folder with model.safetensors, or a safetensors file; none: random weights")
         revision: str | None = Field(default=None, description="hub commit or tag of the weights")
-        image_size: int | None = Field(default=None, gt=0, description="side of the images; none: the architecture's own")
+        image_size: int | None = Field(default=None, gt=0, le=8192, description="side of the images; none: the architecture's own")
         drop_path: float = Field(default=0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
 
     # timm's modules are typed too loosely to be checked.
@@ -54,16 +57,19 @@ class TimmVision(backbone.Backbone):
 
         Raises:
             DataMissingError: the weights are neither on this machine nor to be had from the hub.
-            IntegrityError: the weights are not those of this architecture.
+            EnvironmentFault: the network does not fit this machine's memory.
+            IntegrityError: the weights are damaged, or not those of this architecture.
             UsageError: the architecture is not a Swin or plain ViT of RGB images, or not known to timm.
 
         """
         super().__init__()
         self.params = chosen = params if params is not None else self.Params()
+        _check_size(chosen)
         if chosen.weights is None:
             self.model = _build(chosen)
         else:
             path = _weights_file(chosen)
+            check_weights(path)
             with torch.random.fork_rng(devices=[]):  # the draws are overwritten, so they must not move the run's stream
                 self.model = _build(chosen)
             _load(self.model, path)
@@ -135,42 +141,77 @@ class TimmVision(backbone.Backbone):
         return prefix + self.model.pos_embed[:, : self.prefix]
 
 
-def _build(params: TimmVision.Params) -> Any:
+def _check_size(params: TimmVision.Params) -> None:
+    """Check without memory that timm knows the architecture and can compute it at the size wanted.
+
+    Raises:
+        EnvironmentFault: it does not fit this machine's memory.
+        UsageError: it is unknown, or its sizes do not go together.
+
+    """
     if not timm.is_model(params.model):
         raise unknown_name("timm model", params.model, timm.list_models(["swin*", "vit*", "deit*"]), hint="timm.list_models('swin*')")
+
+    def compute(model: Any) -> object:
+        return model(torch.empty(1, 3, *model.patch_embed.img_size))
+
+    try:
+        check_network(lambda: _build(params), compute, said=f"timm model '{params.model}'", hint="")
+    except IntegrityError as error:
+        size = "" if params.image_size is None else f" at image size {params.image_size}"
+        reason = one_line(error.__cause__)
+        raise UsageError(f"timm model '{params.model}' cannot be computed{size}: {reason}", hint="choose a multiple of its patch size") from error
+
+
+def _build(params: TimmVision.Params) -> Any:
     options: dict[str, Any] = {} if params.image_size is None else {"img_size": params.image_size}
     try:
         model = timm.create_model(params.model, pretrained=False, num_classes=0, drop_path_rate=params.drop_path, **options)
-    except (TypeError, AssertionError) as error:
-        raise UsageError(f"timm model '{params.model}' cannot be built with image size '{params.image_size}': {error}") from error
+    # Besides what it checks itself, timm stumbles over sizes that do not go together, and over tags of weights that it does not know.
+    except (TypeError, AssertionError, RuntimeError, ValueError) as error:
+        if "meta tensor" in str(error):
+            raise  # see check_network
+        size = "" if params.image_size is None else f" with image size {params.image_size}"
+        raise UsageError(f"timm model '{params.model}' cannot be built{size}: {one_line(error)}", hint="pare-bench show backbone timm") from error
     if type(model) not in _FILTERS or getattr(model.patch_embed, "proj", None) is None:
         raise UsageError(f"timm model '{params.model}' is a {type(model).__name__}, not a Swin or a plain ViT", hint="pare-bench list backbone")
+    embed: Any = model.patch_embed
+    patch = int(embed.patch_size[0])
+    if any(side < patch or (isinstance(model, VisionTransformer) and side % patch) for side in embed.img_size):
+        message = f"timm model '{params.model}' cannot be computed at image size {params.image_size}: its patches have {patch} pixels a side"
+        raise UsageError(message, hint=f"-o backbone.image_size={patch * max(1, (params.image_size or patch) // patch)}")
     return model
 
 
 def _weights_file(params: TimmVision.Params) -> Path:
     """Find the safetensors file that ``weights`` means: a file, a folder's ``model.safetensors``, or that of a hub repository."""
     weights = str(params.weights)
-    local = Path(weights) / "model.safetensors" if Path(weights).is_dir() else Path(weights)
-    if local.is_file() and local.suffix == ".safetensors":
-        return local
-    hint = f"where there is network run: hf download {weights}; or give a safetensors file or a folder that holds model.safetensors"
-    if Path(weights).exists() or weights.endswith(".safetensors"):
-        raise DataMissingError(f"no safetensors weights at '{weights}'", hint=hint)
-    from huggingface_hub import hf_hub_download
+    if not is_folder(weights) and (_exists(weights) or weights.endswith(".safetensors")):
+        if _exists(weights) and weights.endswith(".safetensors"):
+            return Path(weights)
+        raise DataMissingError(f"no safetensors weights at '{weights}'", hint=f"give a safetensors file, a folder that holds {_WEIGHTS}, or a hub id")
+    return find(weights, (_WEIGHTS,), what="safetensors weights", revision=params.revision)
 
+
+def _exists(path: str) -> bool:
     try:
-        return Path(hf_hub_download(weights, "model.safetensors", revision=params.revision))
-    # The hub's client raises its own and its transport's errors, of many types, for what is one fact here: no weights.
-    except Exception as error:
-        raise DataMissingError(f"no safetensors weights '{weights}' on this machine or the hub", hint=hint) from error
+        return Path(path).is_file()
+    except OSError:  # a name too long for a file
+        return False
 
 
 def _load(model: nn.Module, path: Path) -> None:
+    said = f"weights '{path}'"
     try:
         state = _FILTERS[type(model)](load_file(path), model)
-        missing = model.load_state_dict(state, strict=False).missing_keys
-    except (SafetensorError, RuntimeError) as error:
-        raise IntegrityError(f"weights '{path}' do not fit the architecture: {str(error).splitlines()[0]}") from error
-    if missing:
-        raise IntegrityError(f"weights '{path}' lack {len(missing)} tensors of the architecture, first '{min(missing)}'")
+        result = model.load_state_dict(state, strict=False)
+    except MemoryError:
+        raise
+    # timm converts checkpoints of several origins, and stumbles over what is none of them.
+    except Exception as error:
+        raise IntegrityError(f"{said} do not fit the architecture: {one_line(error)}", hint="give the weights of this architecture") from error
+    if result.missing_keys:
+        message = f"{said} lack {len(result.missing_keys)} tensors of the architecture, first '{min(result.missing_keys)}'"
+        raise IntegrityError(message, hint="give the weights of this architecture")
+    check_layers(model, result.unexpected_keys, said)
+    check_finite(model, said)

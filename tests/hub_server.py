@@ -1,0 +1,109 @@
+"""A hub on 127.0.0.1 that has one model, ``some/name``, and misbehaves in the ways that hubs and what stands before them do."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "a" * 40
+
+
+class HubServer(ThreadingHTTPServer):
+    """Serves the files of ``folder``; ``behaviour`` says what goes wrong, ``log`` holds the requests."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder, self.behaviour, self.log = folder, "", []
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        self.over = threading.Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet about clients that hang up."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: HubServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+    def handle_one_request(self) -> None:
+        if self.server.behaviour == "drips its answer":
+            for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 10_000:
+                self._drip(bytes([byte]), 0.1)
+        super().handle_one_request()
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        self.server.log.append((self.command, self.path))
+        behaviour, file = self.server.behaviour, self.server.folder / self.path.rpartition("/")[2]
+        if behaviour.isdigit():
+            return self._empty(int(behaviour), {})
+        if behaviour == "never answers" or (behaviour == "never sends" and with_body):
+            self.server.over.wait(60)
+            return None
+        if not self.path.startswith("/some/name/resolve/"):
+            return self._empty(404, {"X-Error-Code": "RepoNotFound"})
+        if not file.is_file():
+            return self._empty(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+        content = file.read_bytes()
+        self.send_response(200)
+        if behaviour != "is no hub":
+            self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if with_body:
+            self._send(content, behaviour)
+        return None
+
+    def _send(self, content: bytes, behaviour: str) -> None:
+        pieces, pause = {"drips": (1, 0.1), "is slow": (1 << 15, 0.5)}.get(behaviour, (len(content), 0.0))
+        if behaviour == "stalls":
+            content, pieces = content[: len(content) // 2], len(content)
+        for start in range(0, len(content), max(pieces, 1)):
+            self._drip(content[start : start + pieces], pause)
+        if behaviour == "stalls":
+            self.server.over.wait(60)
+
+    def _drip(self, content: bytes, pause: float) -> None:
+        self.wfile.write(content)
+        self.wfile.flush()
+        if self.server.over.is_set():
+            raise ConnectionError
+        time.sleep(pause)
+
+    def _empty(self, code: int, headers: dict[str, str]) -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def hub_server(folder: Path) -> Iterator[HubServer]:
+    """Yield a running hub."""
+    server = HubServer(folder)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
