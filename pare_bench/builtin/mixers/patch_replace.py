@@ -109,7 +109,7 @@ class _Replace(torch.autograd.Function):
         take: Tensor,
         places: Tensor,
         chosen: Tensor,
-        everywhere: bool,  # noqa: FBT001 - autograd passes positions
+        everywhere: bool,
     ) -> Tensor:
         # Rows of the flattened batch: copying whole rows is several times faster than indexing by (example, token).
         example = torch.arange(len(target), device=target.device).unsqueeze(1)
