@@ -22,7 +22,8 @@ _PROXIES: Mapping[str, str] = {"CIFAR10": "cifar10", "IMAGENET": "tiny_imagenet"
 _BACKBONES: Mapping[str, str] = {"swin-base": "hf_swin", "roberta-base": "hf_text"}
 _OPTIMISERS: Mapping[str, str] = {"Adam": "adam", "AdamW": "adamw", "SGD": "sgd"}
 _TRAINED: Mapping[str, str] = {"all": "all", "Wv": "values"}
-_SOURCE_TOKENS_1D = 32
+#: How the table of published settings says that a loss is summed over the batch.
+_SUMMED = "sum over batch"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ def paper_settings(spec: TaskSpec, task: type[Task], method: str, *, shared: boo
         Setting("precision", "float32", f"{_file(own)}: no mixed precision in the released code"),
     ]
     return tuple(settings)
+
+
+def released_sequence_share(task: type[Task]) -> Setting | None:
+    """Return the source share at which PaRe's released configuration of a sequence task begins; None where there is no such configuration."""
+    if "pare" not in task.released_configurations:
+        return None
+    released = _released("pare", task)
+    count, tokens = released["pare"]["seq_num"], released["pare"]["target_tokens"]
+    return None if count is None else Setting("mixer.begin", count / tokens, f"{_file(released)}: {count} of {tokens} tokens, as a share")
 
 
 def _table(task: type[Task], method: str) -> tuple[Setting, ...]:
@@ -191,15 +201,19 @@ def _pare(released: Mapping[str, Any], epochs: int) -> list[Setting]:
         begin = drop = 500
         counts = "ours: the released configuration has no counts; Cosmic's are used"
     gated = own["gumbel_gated_epochs"]
+    loss = _document()["task_meta"][released["dataset_key"]]["loss"]
+    summed = [Setting("method.target_reduction", "sum", f"task_configs_PaRe.py: {loss}; the source loss is a mean")] if _SUMMED in loss else []
     return [
         Setting("selector", "gate_gumbel", "released gate"),
         Setting("selector.temperature", 0.9, "gumbel_tau of the released code"),
         Setting("selector.learning_share", min(1.0, gated / epochs), f"{where}: {gated} of {epochs} epochs"),
         Setting("mixer", "patch_replace", "released mixing"),
-        Setting("mixer.curriculum", "linear", "k(epoch) = int(begin - drop * epoch / epochs)"),
+        Setting("mixer.curriculum", "linear", "k(epoch) = int(begin - drop * (epoch / epochs))"),
+        Setting("mixer.rounding", "released", "k(epoch) = int(begin - drop * (epoch / epochs)) in double precision"),
         Setting("mixer.begin", begin / tokens, counts),
         Setting("mixer.end", (begin - drop) / tokens, counts),
         Setting("method.auxiliary_weight", own["aux_loss_weight"], f"{released['script']}: a constant of the script"),
+        *summed,
     ]
 
 

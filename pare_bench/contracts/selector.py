@@ -17,8 +17,8 @@ class Selection:
     """k chosen tokens of each example.
 
     ``mask`` [batch tokens] is exactly 1 at chosen tokens and 0 elsewhere in value; it may carry a straight-through gradient.
-    ``indices`` [batch k] are the chosen positions, ascending. ``scores`` [batch tokens] is what the choice was made by.
-    ``learning`` says that the selector was in its learned (noisy) phase.
+    ``indices`` [batch k] are the chosen positions, ascending. ``scores`` [batch tokens] is what the choice was made by: the selector takes the
+    highest, so that in a :meth:`complement` they are left out. ``learning`` says that the selector was in its learned (noisy) phase.
     """
 
     mask: Float[Tensor, "batch tokens"]
@@ -27,10 +27,10 @@ class Selection:
     learning: bool = False
 
     def complement(self) -> Selection:
-        """Return the selection of exactly the tokens that this one leaves out."""
+        """Return the selection of exactly the tokens that this one leaves out; the scores stay those of the selector."""
         batch, tokens = self.mask.shape
         free = self.mask.detach() < 0.5
-        return Selection(1 - self.mask, free.nonzero()[:, 1].reshape(batch, tokens - self.indices.shape[1]), -self.scores, self.learning)
+        return Selection(1 - self.mask, free.nonzero()[:, 1].reshape(batch, tokens - self.indices.shape[1]), self.scores, self.learning)
 
 
 class Selector(nn.Module, ABC):

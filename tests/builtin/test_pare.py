@@ -14,6 +14,7 @@ from pare_bench.builtin.mixers.patch_replace import NoMixing, PatchReplace
 from pare_bench.builtin.selectors.gate import GateGumbel, GateTopK
 from pare_bench.contracts.task import Classes, Field, Split
 from pare_bench.model.network import Batch, TransferNetwork
+from pare_bench.model.parts import Part
 from pare_bench.model.source import Source
 
 TOKENS, DIM, CLASSES, SOURCE_CLASSES = 16, 6, 5, 3
@@ -180,6 +181,41 @@ def test_drop_names_which_target_tokens_give_way(drop, learning, gives_way):
     assert torch.equal(kept.indices, expected.nonzero()[:, 1].reshape(3, TOKENS - 6))
 
 
+def test_published_settled_mix_of_the_released_code():
+    """The vector that the released code gives: places by rising target score receive source tokens by falling score."""
+    params = Pare.Params(variant="published")
+    implied = Pare.implied(params)
+    selector, mixer = GateGumbel(GateGumbel.Params(**implied["selector"]), dim=1), PatchReplace(PatchReplace.Params(**implied["mixer"]))
+    nn.init.ones_(selector.gate.weight)
+    nn.init.zeros_(selector.gate.bias)
+    selector.advance(0.9)
+    step = objective(Pool(), Classes(CLASSES), ClassSourceLoss, selector=selector, mixer=mixer, drop=params.drop)
+    target = torch.tensor([3.0, -1, 1, -2, 2, -3]).reshape(1, 6, 1)
+    source_tokens = torch.tensor([0.1, 0.6, 0.2, 0.5, 0.4, 0.3]).reshape(1, 6, 1)
+    mixed = mixer(target, source_tokens, step.keep(target, 3), selector(source_tokens, 3))
+    torch.testing.assert_close(mixed.tokens.flatten(), torch.tensor([0.4, -1, 0.6, -2, 0.5, -3]))
+
+
+@pytest.mark.parametrize(("variant", "expected"), [("published", 1.0), ("corrected", None)])
+def test_gate_gradient_of_the_released_code(variant, expected):
+    """Released: source tokens are written into target * mask, so the mask learns nothing at the places that they take."""
+    implied = Pare.implied(Pare.Params(variant=variant))
+    mixer = PatchReplace(PatchReplace.Params(**implied.get("mixer", {})))
+    for seed in range(3):
+        torch.manual_seed(seed)
+        selector = GateGumbel(GateGumbel.Params(**implied.get("selector", {})), dim=16)
+        target, tokens, weight = (torch.randn(4, 64, 16) for _ in range(3))
+        keep, take = selector(target, 24), selector(tokens, 40)
+        mixed = mixer(target, tokens, keep, take)
+        written = (target * keep.mask.unsqueeze(2)).masked_scatter(
+            mixed.from_source.unsqueeze(2), (tokens * take.mask.unsqueeze(2))[take.mask.detach() > 0.5]
+        )
+        assert torch.equal(written, mixed.tokens)
+        ours, released = (torch.autograd.grad((each * weight).sum(), selector.gate.weight, retain_graph=True)[0] for each in (mixed.tokens, written))
+        cosine = F.cosine_similarity(ours, released).item()
+        assert cosine == pytest.approx(expected, abs=1e-5) if expected else cosine < 0.95
+
+
 def test_variant_sets_its_choices_and_a_named_parameter_wins():
     published = Pare.Params(variant="published")
     assert (published.drop, published.dense_source, published.mixed_ignore) == ("published", "whole", "unused")
@@ -224,19 +260,74 @@ def test_dense_corrected_scores_each_domain_on_its_own_pixels():
 
 @pytest.mark.parametrize("mixed_ignore", [True, False])
 def test_ignored_pixels_in_the_mixed_loss(mixed_ignore):
-    """Used: an ignored pixel has no influence on the loss. Unused, as released: it is trained on, in the mixed term alone."""
+    """Used: z v against y v, v = 0 at ignored pixels. Unused, as released: z against y v in the mixed term, so that they are trained as negatives."""
     step = objective(Map(), Field((4, 4), "mask"), WholeMapSourceLoss, weight=0.3)
     step.mixed_ignore = mixed_ignore
     batch = field_batch()
     ignore = torch.zeros(3, 4, 4, dtype=torch.bool)
     ignore[:, 0] = True
-    flipped = batch.targets.clone()
-    flipped[:, 0] = 1 - flipped[:, 0]
+    valid = (~ignore).float()
+    outputs = []
+    step.network.head.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     losses = []
-    for targets in (batch.targets, flipped):
+    for label in (0.0, 1.0):
+        targets = torch.where(ignore, label, batch.targets)
         torch.manual_seed(2)
         losses.append(step(Batch(batch.inputs, targets, {"ignore": ignore}), 0.0))
-    assert torch.equal(*losses) == mixed_ignore
+    # What an ignored pixel is labelled never matters.
+    assert torch.equal(*losses)
+    plain, mixed, source_map = outputs[-3:]
+    torch.manual_seed(2)
+    foreground = step.source.foreground[torch.randint(20, (3,))].float()
+    on_target = F.binary_cross_entropy_with_logits(plain * valid, batch.targets * valid)
+    on_mixed = F.binary_cross_entropy_with_logits(mixed * valid if mixed_ignore else mixed, batch.targets * valid)
+    on_source = F.binary_cross_entropy_with_logits(source_map, foreground)
+    torch.testing.assert_close(losses[1], on_target + 0.3 * (0.5 * on_mixed + 0.5 * on_source))
+
+
+def darcy_step(reduction: str) -> PareObjective:
+    torch.manual_seed(0)
+    network, proxy = TransferNetwork(Embedder(), Body(), Map(), nn.Identity()), source()
+    selector, mixer = GateTopK(GateTopK.Params(), dim=DIM), PatchReplace(PatchReplace.Params(begin=0.5, end=0.25))
+    loss, target = WholeMapSourceLoss(network, proxy), Field((4, 4), "real")
+    return PareObjective(network, target, selector, mixer, proxy, loss, drop="lowest", weight=0.3, summed=reduction == "sum")
+
+
+def darcy_batch() -> Batch:
+    rng = np.random.default_rng(6)
+    inputs, targets = (torch.from_numpy(rng.normal(size=shape).astype(np.float32)) for shape in ((4, DIM, 4, 4), (4, 4, 4)))
+    return Batch(inputs, targets, {})
+
+
+@pytest.mark.parametrize(("reduction", "times"), [("mean", 1), ("sum", 4)])
+def test_target_losses_are_summed_over_the_batch_as_released_for_darcy(reduction, times):
+    """Sum: the relative errors of the batch of 4 are added up, the source loss stays a mean, and so has a quarter of the weight."""
+    step, batch, outputs = darcy_step(reduction), darcy_batch(), []
+    step.network.head.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    torch.manual_seed(2)
+    loss = step(batch, 0.0)
+    torch.manual_seed(2)
+    foreground = step.source.foreground[torch.randint(20, (4,))].float()
+    errors = [((map_ - batch.targets).flatten(1).norm(dim=1) / batch.targets.flatten(1).norm(dim=1)).mean() for map_ in outputs[:2]]
+    on_source = F.binary_cross_entropy_with_logits(outputs[2], foreground)
+    torch.testing.assert_close(loss, times * errors[0] + 0.3 * (0.5 * times * errors[1] + 0.5 * on_source))
+    # Without source tokens it is (1 + w) l_t, summed, too.
+    step.mixer = NoMixing(NoMixing.Params())
+    torch.testing.assert_close(step(batch, 0.0), 1.3 * times * errors[0])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_summed_losses_of_the_parts_of_a_batch_add_up(number):
+    step, batch = darcy_step("sum"), darcy_batch()
+    torch.manual_seed(2)
+    whole = step(batch, 0.0)
+    total = torch.zeros(())
+    for part in Part(0, 4, 4).pieces(number):
+        cut = Batch(batch.inputs[part.start : part.stop], batch.targets[part.start : part.stop], {})
+        torch.manual_seed(2)
+        with part.current():
+            total = total + step(cut, 0.0) * len(part) / 4
+    torch.testing.assert_close(total, whole)
 
 
 def test_dense_published_scores_the_whole_map_on_the_unmoved_mask():

@@ -49,18 +49,54 @@ def test_recipe_is_the_released_one(task, method):
     assert own["backbone.model"] == released["hf_checkpoint"]
 
 
+def mixer_of(own):
+    return PatchReplace(PatchReplace.Params(**{path.removeprefix("mixer."): value for path, value in own.items() if path.startswith("mixer.")}))
+
+
 @pytest.mark.parametrize("task", sorted(set(KEYS) - {"psicov"}))
 def test_curriculum_gives_the_released_counts(task):
     own, released = values(task, "pare"), released_of(task, "pare")["pare"]
-    mixer = PatchReplace(PatchReplace.Params(curriculum=own["mixer.curriculum"], begin=own["mixer.begin"], end=own["mixer.end"]))
+    mixer = mixer_of(own)
     epochs, tokens = own["budget.epochs"], released["target_tokens"]
     counts = [mixer.source_count(tokens, epoch / epochs) for epoch in range(epochs)]
     begin = released["seq_num"] if task in SEQUENCES else released["begin_num"]
     drop = released["seq_num"] if task in SEQUENCES else released["end_num"]
-    assert counts == [int(begin - drop * epoch / epochs) for epoch in range(epochs)]
+    # The released formula with its brackets: in two epochs of FSD50K they decide.
+    assert counts == [int(begin - drop * (epoch / epochs)) for epoch in range(epochs)]
+    if task == "fsd50k":
+        assert counts[66:70] == [1010, 994, 979, 965]
     assert (counts[0], counts[-1]) == (released["k_first"], released["k_last"])
     gated = sum(epoch / epochs < own["selector.learning_share"] for epoch in range(epochs))
     assert gated == released["gumbel_gated_epochs"]
+
+
+def test_darcy_alone_sums_its_target_losses():
+    assert {task for task in KEYS if values(task, "pare").get("method.target_reduction") == "sum"} == {"darcy_flow"}
+    (config,) = resolve(REGISTRY, Request("pare", "nas360", ("darcy_flow",), preset="paper", tier="official", track="paper"))
+    assert (config.method.params["target_reduction"], config.recipe.batch_size) == ("sum", 4)
+
+
+@pytest.mark.parametrize("preset", ["cpu", "smoke"])
+@pytest.mark.parametrize(
+    ("suite", "task", "tokens", "share", "count"),
+    [
+        ("nas360", "ecg", 50, 32 / 50, 32),
+        ("nas360", "satellite", 46, 32 / 46, 32),
+        ("nas360", "deepsea", 50, 32 / 500, 3),
+        ("pdebench", "advection", 64, 0.5, 32),
+        ("openml", "openml_31", 20, 0.5, 10),
+    ],
+)
+def test_sequences_of_the_small_presets_begin_at_the_published_share(preset, suite, task, tokens, share, count):
+    """ECG and Satellite have as many tokens as published, DeepSEA a tenth of them; for lines and tables nothing is published."""
+    (config,) = resolve(REGISTRY, Request("pare", suite, (task,), preset=preset, tier="bundled" if suite == "openml" else "generated"))
+    mixer = PatchReplace(PatchReplace.Params(**config.mixer.params))
+    assert (config.mixer.params["begin"], config.mixer.params["end"]) == (share, 0.0)
+    assert mixer.source_count(tokens, 0.0) == count
+    if suite == "nas360":
+        (length,) = REGISTRY.component("task", task).inputs.grid
+        stride, padding = _stride(length, config.embedder.params["target_seq_len"])
+        assert (length + padding) // stride == tokens
 
 
 @pytest.mark.parametrize("task", KEYS)
@@ -179,11 +215,11 @@ def test_pde_alignment_is_the_released_one(task):
 def test_pde_mixing_is_ours_and_says_so(task):
     settings = settings_of(task, "pare")
     own = {setting.path: setting.value for setting in settings}
-    mixer = PatchReplace(PatchReplace.Params(curriculum=own["mixer.curriculum"], begin=own["mixer.begin"], end=own["mixer.end"]))
+    mixer = mixer_of(own)
     tokens = PDE_TOKENS.get(task, 3136)
     counts = [mixer.source_count(tokens, epoch / own["budget.epochs"]) for epoch in range(own["budget.epochs"])]
     begin, drop = (32, 32) if task in PDE_TOKENS else (1000, 500)
-    assert counts == [int(begin - drop * epoch / own["budget.epochs"]) for epoch in range(own["budget.epochs"])]
+    assert counts == [int(begin - drop * (epoch / own["budget.epochs"])) for epoch in range(own["budget.epochs"])]
     assert own["selector.learning_share"] * own["budget.epochs"] == pytest.approx(5 if task in PDE_TOKENS else 10)
     assert own["method.auxiliary_weight"] == (0.1 if task in PDE_TOKENS else 0.3)
     ours = {setting.path for setting in settings if setting.source.startswith("ours: PaRe has no released configuration for PDEBench")}

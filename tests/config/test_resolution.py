@@ -34,7 +34,7 @@ def test_slots_that_a_method_does_not_use_are_none(registry):
 
 def test_all_parameters_are_written_out(registry):
     mixer = one(registry).mixer
-    assert set(mixer.params) == {"curriculum", "begin", "end", "order"}
+    assert set(mixer.params) == {"curriculum", "begin", "end", "order", "rounding", "keep_gradient"}
     assert one(registry, "mixer.curriculum=cosine").mixer.params["curriculum"] == "cosine"
 
 
@@ -46,7 +46,8 @@ def test_a_slot_by_name_drops_the_parameters_of_the_one_before(registry):
 
 def test_variant_reaches_the_other_slots_and_a_named_option_wins(registry):
     config = one(registry, "method.variant=published")
-    assert (config.selector.params["noise_on"], config.selector.params["anneal"], config.mixer.params["order"]) == ("sigmoid", False, "published")
+    assert (config.selector.params["noise_on"], config.selector.params["anneal"]) == ("sigmoid", False)
+    assert (config.mixer.params["order"], config.mixer.params["keep_gradient"]) == ("published", "kept")
     assert one(registry, "method.variant=published", "selector.noise_on=logits").selector.params["noise_on"] == "logits"
 
 

@@ -15,9 +15,9 @@ NAMES = st.sampled_from(sorted(CURRICULA))
 
 
 @EXAMPLES
-@given(NAMES, SHARES, SHARES, st.integers(1, 4000), st.lists(SHARES, min_size=2, max_size=8))
-def test_counts_are_whole_in_range_and_monotone(name, begin, end, tokens, moments):
-    mixer = PatchReplace(PatchReplace.Params(curriculum=name, begin=begin, end=end))
+@given(NAMES, SHARES, SHARES, st.sampled_from(["exact", "released"]), st.integers(1, 4000), st.lists(SHARES, min_size=2, max_size=8))
+def test_counts_are_whole_in_range_and_monotone(name, begin, end, rounding, tokens, moments):
+    mixer = PatchReplace(PatchReplace.Params(curriculum=name, begin=begin, end=end, rounding=rounding))
     counts = [mixer.source_count(tokens, moment) for moment in sorted(moments)]
     assert all(isinstance(count, int) for count in counts)
     low, high = sorted((begin, end))
@@ -72,7 +72,11 @@ def test_every_place_holds_one_whole_token(case, order):
         assert sorted(arrived) == take.indices[row].tolist()
         if order == "index":
             assert arrived == sorted(arrived)
-        elif order == "score" or not take.learning:
+        elif order == "score":
             falling = take.scores[row, arrived].tolist()
+            assert falling == sorted(falling, reverse=True)
+        elif not take.learning:
+            by_target = sorted(mixed.from_source[row].nonzero()[:, 0].tolist(), key=lambda place: keep.scores[row, place].item())
+            falling = [take.scores[row, mixed.origin[row, place]].item() for place in by_target]
             assert falling == sorted(falling, reverse=True)
     assert mixed.source_share == take.indices.shape[1] / target.shape[1]
