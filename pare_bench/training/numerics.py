@@ -48,7 +48,7 @@ def pinned() -> Iterator[None]:
         _keep(stack, random.getstate, random.setstate)
         _keep(stack, np.random.get_state, np.random.set_state)
         _keep(stack, os.getcwd, os.chdir)
-        _keep(stack, _default_device, torch.set_default_device, None)
+        _keep(stack, _default_device, _set_default_device, None)
         for device in ("cpu", "cuda"):
             _keep(stack, partial(torch.is_autocast_enabled, device), partial(torch.set_autocast_enabled, device), False)
         # As torch comes: convolutions on a GPU may use TF32.
@@ -72,21 +72,32 @@ def numerics() -> dict[str, str]:
 def _keep(stack: ExitStack, read: Callable[[], Any], write: Callable[[Any], Any], *plain: Any) -> None:
     """Set something to its ``plain`` value, where there is one, and to what it is now when ``stack`` ends."""
     before = read()
-    stack.callback(_put_back, write, before)
+    stack.callback(_put_back, read, write, before)
     if plain and before != plain[0]:
         write(plain[0])
 
 
-def _put_back(write: Callable[[Any], Any], before: Any) -> None:
-    # The folder that was current may be gone by now.
+def _put_back(read: Callable[[], Any], write: Callable[[Any], Any], before: Any) -> None:
+    # The folder that was current may be gone by now; what nobody has changed is left alone.
     with suppress(OSError):
-        write(before)
+        now = read()
+        if not (isinstance(now, str | bool | type(None) | torch.dtype | torch.device) and now == before):
+            write(before)
 
 
 def _default_device() -> torch.device | None:
     device = torch.get_default_device()
     # Without a device of its own, torch makes tensors on the CPU, and faster than when it is told to.
     return None if device == torch.device("cpu") else device
+
+
+def _set_default_device(device: torch.device | None) -> None:
+    torch.set_default_device(device)
+    try:
+        torch.get_default_device()
+    except AttributeError:
+        # torch 2.6 cannot say what it is once it has been set to none.
+        torch.set_default_device("cpu")
 
 
 def _restore_environment(before: Mapping[str, str]) -> None:
