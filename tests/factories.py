@@ -74,7 +74,7 @@ def make_record(
         metrics=(MetricRecord(name=metric, value=value, direction=direction, primary=True),) if ok and value is not None else (),
         floor=floor if ok else None,
         environment=EnvironmentRecord(pare_bench="0.1.0", python="3.11.0", platform="test", device="cpu", threads=1, libraries={}),
-        started="2026-01-01T00:00:00+00:00",
+        started=min(finished, "2026-01-01T00:00:00+00:00"),
         finished=finished,
         command=f"pare-bench run --method {method}" if command is None else command,
         config=resolved,

@@ -206,7 +206,9 @@ def test_pictures_of_all_suites_are_found():
 def store(tmp_path):
     made = Store(tmp_path / "store")
     for record in grid():
-        made.save(record)
+        # The metric that the task has: a record with another one does not count.
+        name = "macro_f1_error" if record.task.name == "ecg" else "error_rate"
+        made.save(record.model_copy(update={"metrics": tuple(metric.model_copy(update={"name": name}) for metric in record.metrics)}))
     return made
 
 
