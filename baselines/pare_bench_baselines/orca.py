@@ -108,11 +108,7 @@ class Orca(Method):
                     continue
                 inputs = to_batch(data.train.take(chosen), context.device).inputs
                 # Gradients of the classes add up; freeing each graph at once keeps memory at one class.
-                embedded = network.embed(inputs).mean(1)
-                # An aligner that draws gets the same draws for any number of processes, and moves nobody else's.
-                with torch.random.fork_rng(devices=[]):
-                    torch.default_generator.manual_seed(stream_seed(*context.words("aligner", epoch, int(label))))
-                    loss: Tensor = aligner(embedded) * (len(members) / len(classes))
+                loss: Tensor = aligner(network.embed(inputs).mean(1)) * (len(members) / len(classes))
                 loss.backward()
                 total += loss.item()
             (total,) = processes.totals(total)

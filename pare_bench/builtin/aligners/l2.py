@@ -1,4 +1,4 @@
-"""Aligners ``l2``: the squared Euclidean distance of the means, and ``l2_released``: the mean Euclidean distance of random pairs."""
+"""Aligners ``l2``: the squared Euclidean distance of the means, and ``l2_released``: the mean Euclidean distance of pairs."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class L2(Aligner):
 
 
 class L2Released(Aligner):
-    """The objective ``l2`` of ORCA's released code (19b8c1c). Labels are not used.
+    """The objective ``l2`` of ORCA's released code (19b8c1c), its random pairs averaged out. Labels are not used.
 
-    The n source examples are shuffled and cut into groups of m, as many as there are target examples. In each full group the i-th target
-    example is paired with the i-th source example. The mean distances of the full groups are added and divided by the number of all groups,
-    ceil(n / m), to which a smaller last one adds nothing: the expectation is floor(n / m) / ceil(n / m) times the mean distance of all pairs.
-    With fewer source than target examples (n < m) there is one group, of the first n target examples.
+    Released, the n source examples are shuffled and cut into groups of m, as many as there are target examples. In each full group the i-th
+    target example is paired with the i-th source example. The mean distances of the full groups are added and divided by the number of all
+    groups, ceil(n / m), to which a smaller last one adds nothing. With n < m there is one group, of n of the target examples.
 
-    Draws come from torch's default generator.
+    Returned is the expectation of that over the shuffles, floor(n / m) / ceil(n / m) times the mean distance of all pairs (1 times for n < m): a
+    distance does not depend on the order of the examples.
     """
 
     source: Tensor
@@ -45,11 +45,9 @@ class L2Released(Aligner):
         self.register_buffer("source", source_features.detach(), persistent=False)
 
     def forward(self, features: Float[Tensor, "batch dim"], labels: Int[Tensor, " batch"] | None = None) -> Float[Tensor, ""]:  # noqa: ARG002
-        """Return the mean distance of random pairs."""
+        """Return the mean distance of the pairs."""
         size, count = len(self.source), len(features)
-        groups = size // count
-        # On the CPU, so that a run draws the same pairs on every device.
-        order = torch.randperm(size)[: max(groups, 1) * count].to(self.source.device)
-        paired = features.repeat(groups, 1) if groups else features[:size]
-        distances = (paired - self.source[order] + _EPS).norm(dim=1)
-        return distances.sum() / min(count, size) / -(-size // count)
+        share = (size // count) / -(-size // count) if size >= count else 1.0
+        # Matrix products would lose the digits of features far from the origin, whose distances are not squared here.
+        distances = torch.cdist(features + _EPS, self.source, compute_mode="donot_use_mm_for_euclid_dist")
+        return share * distances.mean()
