@@ -91,6 +91,7 @@ def preset_settings(preset: str, spec: TaskSpec, task: type[Task], method: str, 
         return paper_settings(spec, task, method, shared=shared)
     source = "ours: bundled backbones on two cores, the same for every method"
     general = {path: Setting(path, value, source) for path, value in _flat(_small_values(preset, spec))}
+    general[RATE] = general[RATE]._replace(source=f"{source}; a larger backbone asks for less")
     return tuple((general | {path: Setting(path, value, f"task {task.name}") for path, value in own.items()}).values())
 
 
