@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pare_bench.config.published import Setting, paper_settings
+from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.run_config import SLOTS
 from pare_bench.contracts.task import Task
 from pare_bench.errors import unknown_name
@@ -91,7 +93,7 @@ def preset_settings(preset: str, spec: TaskSpec, task: type[Task], method: str, 
         return paper_settings(spec, task, method, shared=shared)
     source = "ours: bundled backbones on two cores, the same for every method"
     general = {path: Setting(path, value, source) for path, value in _flat(_small_values(preset, spec))}
-    general[RATE] = general[RATE]._replace(source=f"{source}; a larger backbone asks for less")
+    general[RATE] = replace(general[RATE], source=f"{source}; a larger backbone asks for less")
     return tuple((general | {path: Setting(path, value, f"task {task.name}") for path, value in own.items()}).values())
 
 
