@@ -119,7 +119,7 @@ class OTDD:
         values, codes = torch.unique(labels.to(target.device), return_inverse=True)
         clouds = self._make_clouds(target, codes, len(values))
 
-        cost = _squared_distances(self._features, target)
+        cost = squared_distances(self._features, target)
         cost = (cost + self._label_cost(self._clouds, clouds)[self._codes][:, codes]) / 2
         fixed = cost.detach()
         wide = fixed.shape[0] < fixed.shape[1]
@@ -131,12 +131,12 @@ class OTDD:
             distance = distance - (own + self._self_cost) / 2
         return distance.to(features.device, features.dtype)
 
-    def _make_clouds(self, features: Tensor, codes: Tensor, count: int) -> list[_Cloud]:
+    def _make_clouds(self, features: Tensor, codes: Tensor, count: int) -> list[Cloud]:
         """Return the features of each label."""
         members = [features[codes == label] for label in range(count)]
-        return [_Cloud.of(points, gaussian=self.inner == "gaussian") for points in members]
+        return [Cloud.of(points, gaussian=self.inner == "gaussian") for points in members]
 
-    def _label_cost(self, first: list[_Cloud], second: list[_Cloud]) -> Tensor:
+    def _label_cost(self, first: list[Cloud], second: list[Cloud]) -> Tensor:
         """Return W ``[len(first) len(second)]``; when both are the same list, each pair is computed once and the diagonal is 0."""
         distance = gaussian_distance if self.inner == "gaussian" else exact_distance
         same = first is second
@@ -151,7 +151,7 @@ class OTDD:
 
     def _self_transport(self, features: Tensor, codes: Tensor, label_cost: Tensor) -> Tensor:
         """Return OT of a data set with itself."""
-        cost = (_squared_distances(features, features) + label_cost[codes][:, codes]) / 2
+        cost = (squared_distances(features, features) + label_cost[codes][:, codes]) / 2
         value, potential, error = _symmetric_transport(cost.detach(), self.regularisation, self.tolerance, self.max_iterations)
         self._note(error)
         if not cost.requires_grad:
@@ -170,7 +170,7 @@ class OTDD:
 
 
 @dataclass(frozen=True)
-class _Cloud:
+class Cloud:
     """The features of one label ``[points dim]``, their mean, and a root R of their covariance: R^T R = cov (``None`` for exact transport)."""
 
     points: Tensor
@@ -178,7 +178,8 @@ class _Cloud:
     root: Tensor | None
 
     @classmethod
-    def of(cls, points: Tensor, *, gaussian: bool) -> _Cloud:
+    def of(cls, points: Tensor, *, gaussian: bool) -> Cloud:
+        """Return the cloud of ``points``, its root with n - 1 in the denominator; one point has covariance 0."""
         mean = points.mean(dim=0)
         if not gaussian:
             return cls(points, mean, None)
@@ -189,13 +190,13 @@ class _Cloud:
         return cls(points, mean, root)
 
 
-def exact_distance(first: _Cloud, second: _Cloud) -> Tensor:
+def exact_distance(first: Cloud, second: Cloud) -> Tensor:
     """Return the squared 2-Wasserstein distance between two uniform point clouds; differentiable, the optimal plan held fixed.
 
     Raises:
         RuntimeError: the network simplex did not finish.
     """
-    cost = _squared_distances(first.points, second.points)
+    cost = squared_distances(first.points, second.points)
     if 1 in cost.shape:
         return cost.mean()
     import ot
@@ -207,7 +208,7 @@ def exact_distance(first: _Cloud, second: _Cloud) -> Tensor:
     return distance
 
 
-def gaussian_distance(first: _Cloud, second: _Cloud) -> Tensor:
+def gaussian_distance(first: Cloud, second: Cloud) -> Tensor:
     """Return |m - m'|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of two Gaussians with means m, m' and covariances A, B; differentiable.
 
     With A = R^T R and B = Q^T Q the trace of the matrix root is the nuclear norm of R Q^T. That needs no matrix root of the (rank-deficient)
@@ -231,7 +232,7 @@ def _check(features: Tensor, labels: Tensor) -> None:
         raise ValueError(f"labels must be integers, not {labels.dtype}")
 
 
-def _squared_distances(first: Tensor, second: Tensor) -> Tensor:
+def squared_distances(first: Tensor, second: Tensor) -> Tensor:
     """Return |x_i - z_j|^2 ``[first second]``, never negative."""
     product = torch.addmm(second.square().sum(dim=1)[None], first, second.T, alpha=-2)
     return (product + first.square().sum(dim=1)[:, None]).clamp(min=0)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 
+from pare_bench.config.run_config import Recipe
 from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.examples import Examples, in_memory
 from pare_bench.contracts.method import Context, Method, Predictor, TrainData
@@ -22,6 +23,7 @@ from pare_bench.model.network import TransferNetwork, to_batch
 from pare_bench.model.source import Source
 from pare_bench.seeds import stream, stream_seed
 from pare_bench.training.loop import CurvePoint, History
+from pare_bench.training.optimisation import build_optimiser
 from pare_bench_baselines.fine_tuning import TargetObjective
 
 
@@ -38,6 +40,11 @@ class Orca(Method):
         align_epochs: int = Field(60, ge=0, description="published: 60 (NinaPro 100)")
         max_samples: int = Field(64, ge=2, description="examples of a class in one distance; published: 64 to 512")
         source_samples: int = Field(1000, ge=2, description="source examples to align to; published: 5000")
+        optimiser: Literal["adamw", "recipe"] = Field(
+            "adamw",
+            description="adamw: torch's default AdamW (decay 0.01) whatever the recipe; recipe, as published: the recipe's own optimiser with its "
+            "momentum, betas and decay",
+        )
         rate_factor: float = Field(10.0, gt=0, description="alignment learning rate over the fine-tuning rate where that is <= 1e-3, as published")
         rate_milestones: tuple[int, ...] = Field((), description="epochs after which the alignment rate falls; published: 20, 40, 60")
         rate_decay: float = Field(0.2, gt=0, le=1, description="factor of the alignment rate at each milestone")
@@ -65,6 +72,17 @@ class Orca(Method):
         base = learning_rate * self.params.rate_factor if learning_rate <= 1e-3 else learning_rate
         return base * float(self.params.rate_decay ** sum(epoch > milestone for milestone in self.params.rate_milestones))
 
+    def alignment_optimiser(self, parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+        """Return the optimiser of the alignment, at the rate of its first epoch.
+
+        The released code takes a copy of the task's optimiser settings at ten times the rate, so where the recipe says SGD, Adam with L2 decay or
+        other betas, alignment has them, too.
+        """
+        rate = self.alignment_rate(recipe.learning_rate, 0)
+        if self.params.optimiser == "adamw":
+            return torch.optim.AdamW(parameters, lr=rate)
+        return build_optimiser(parameters, recipe.model_copy(update={"learning_rate": rate}))
+
     def _align(self, network: TransferNetwork, data: TrainData, source: Source, context: Context) -> None:
         began = time.perf_counter()
         features, labels = source.features(network.backbone, context.device, self.params.source_samples)
@@ -73,7 +91,7 @@ class Orca(Method):
         seed = stream_seed(*context.words("pseudo classes"))
         classes = processes.from_main(pseudo_labels(data, self.params.pseudo_classes, seed) if processes.is_main else None)
         processes.same_start(network)
-        optimiser = torch.optim.AdamW(network.embedder.parameters(), lr=self.alignment_rate(context.config.recipe.learning_rate, 0))
+        optimiser = self.alignment_optimiser(list(network.embedder.parameters()), context.config.recipe)
         history = History()
         context.reporter.stage("align", self.params.align_epochs)
         network.embedder.train()

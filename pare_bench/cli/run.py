@@ -81,6 +81,7 @@ def run_command(
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Run a method on a suite; runs that are already in the store are served from it."""
+    from pare_bench.config.rates import PATH, rate_notes
     from pare_bench.config.resolution import Planned, Request, Unresolved, config_of, resolve, resolve_each
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
@@ -105,6 +106,9 @@ def run_command(
     plans = Plans()
     planned: Sequence[Planned] = resolve(registry, request, plans.one) if fail_fast else resolve_each(registry, request, plans.one)
     plans.save()
+    if not any(text.startswith(f"{PATH}=") for text in request.overrides):
+        for line in rate_notes(registry, (each for each in planned if not isinstance(each, Unresolved))):
+            output.note(line)
     registry.entry("executor", executor)
     store = Store(out)
     if only_failed:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pare_bench.config.published import Setting, paper_settings, released_sequence_share
+from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.run_config import SLOTS
 from pare_bench.contracts.task import Task
 from pare_bench.errors import unknown_name
@@ -91,6 +93,7 @@ def preset_settings(preset: str, spec: TaskSpec, task: type[Task], method: str, 
         return paper_settings(spec, task, method, shared=shared)
     source = "ours: bundled backbones on two cores, the same for every method"
     general = {path: Setting(path, value, source) for path, value in _flat(_small_values(preset, spec))}
+    general[RATE] = replace(general[RATE], source=f"{source}; a larger backbone asks for less")
     published = released_sequence_share(task) if spec.modality == "sequence" else None
     if published is not None:
         general[published.path] = published

@@ -221,12 +221,24 @@ def _orca(released: Mapping[str, Any]) -> list[Setting]:
     where, own = _file(released), released["alignment"]
     schedule = own["embedder_scheduler"]
     return [
-        Setting("aligner", own["objective_effective"].replace("-", "_"), where),
+        *_aligner(own["objective_effective"], where),
         Setting("method.align_epochs", own["embedder_epochs_effective"], where),
         Setting("method.max_samples", own["maxsamples"], where),
         Setting("method.source_samples", int(released["proxy_subset_max"]), where),
+        Setting("method.optimiser", "recipe", "the released code takes the task's own optimiser for the embedder, too"),
         Setting("method.rate_factor", round(own["embedder_lr"] / released["optimizer"]["lr"], 6), f"{where}: embedder rate {own['embedder_lr']}"),
         Setting("method.rate_milestones", list(schedule["milestones_epoch_gt"]), f"{where}: embedder scheduler"),
         Setting("method.rate_decay", schedule["factor"], f"{where}: embedder scheduler"),
         Setting("method.pseudo_classes", 10, "k-means, k = 10, in the released code"),
     ]
+
+
+def _aligner(objective: str, where: str) -> list[Setting]:
+    """Return the distance that the released code computes for an ``objective``; anything it does not know is MMD there."""
+    kind, _, inner = objective.partition("-")
+    if kind == "otdd":
+        return [
+            Setting("aligner", "otdd_released", f"{where}: objective {objective}"),
+            Setting("aligner.inner", inner, f"{where}: objective {objective}"),
+        ]
+    return [Setting("aligner", "l2_released" if kind == "l2" else "mmd", f"{where}: objective {objective}")]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from pare_bench.config.presets import preset_values
+from pare_bench.config.rates import PATH as RATE
+from pare_bench.config.rates import suited
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
 from pare_bench.config.settings import difference, flattened, options
 from pare_bench.contracts.params import as_json
@@ -110,7 +112,10 @@ def config_of(planned: Planned) -> RunConfig:
 
 
 def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
-    """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked."""
+    """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked.
+
+    A learning rate that neither ``-o`` nor the method's recommendation sets is lowered to what the body takes.
+    """
     method_class = registry.component("method", request.method)
     used = registry.spec("method", request.method).slots
     shared = (("recipe",), SHARED) in overrides
@@ -134,6 +139,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
     _apply(values, [item for item in overrides if item[0][0] == "method"], used)
     for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}
+    recommended: Mapping[str, object] = {}
     if not shared:
         recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
         _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
@@ -144,6 +150,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
         if slot in values:
             chosen = values[slot]
             values[slot] = {"name": chosen["name"], "params": as_json(registry.params(kind, chosen["name"], chosen["params"]))}
+    suited(registry, values, {*recommended, *map(".".join, dict(overrides))})
     if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
         if "source_size" in values:
             name = values["source"]["name"]
@@ -168,10 +175,18 @@ def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...
     )
     try:
         plain = resolve_one(registry, request, config.task.name, config.seed, ())
+        same_body = resolve_one(registry, request, config.task.name, config.seed, _body(config)) if config.backbone != plain.backbone else plain
     except UsageError:
         return None
-    own, base = (flattened(each.model_dump(mode="json")) for each in (config, plain))
-    return tuple(difference(own, base))
+    own, base, with_body = (flattened(each.model_dump(mode="json")) for each in (config, plain, same_body))
+    # Another body brings its learning rate along: the option that chose it says that, too.
+    return tuple(difference(own, {**base, RATE: with_body[RATE]}))
+
+
+def _body(config: RunConfig) -> list[tuple[tuple[str, ...], Any]]:
+    """Return the overrides that choose the backbone of a run."""
+    chosen = config.backbone
+    return [] if chosen is None else [(("backbone",), chosen.name), *((("backbone", name), value) for name, value in chosen.params.items())]
 
 
 def task_defaults(task_class: type[Task], preset: str, track: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ it is built, so listing and validating never import torch.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -79,10 +80,25 @@ class SuiteSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneSpec(Spec):
-    """A pretrained body. ``modality`` is ``"image"`` or ``"sequence"``: the token layout that it was trained on."""
+    """A pretrained body. ``modality`` is ``"image"`` or ``"sequence"``: the token layout that it was trained on.
+
+    ``learning_rate`` says at which rate it can be fine-tuned, where that is less than presets made for the small bundled bodies set: a number,
+    or ``"module:function"``, a function that takes the body's parameters and returns the rate. None leaves the preset's.
+
+    Raises:
+        PluginError: ``learning_rate`` is neither a positive number nor such a text.
+    """
 
     kind: ClassVar[str] = "backbone"
     modality: str
+    learning_rate: float | str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rate = self.learning_rate
+        fits = rate is None or (bool(_TARGET.match(rate)) if isinstance(rate, str) else 0 < rate < math.inf)
+        if not fits:
+            raise PluginError(f"backbone '{self.name}' has learning_rate '{rate}'", hint='write a positive number, or "package.module:function"')
 
 
 @dataclass(frozen=True, kw_only=True)

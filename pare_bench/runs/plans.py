@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import VERSION, ValidationError
 
+from pare_bench.config.rates import is_asked
 from pare_bench.config.resolution import Request, resolve_one
 from pare_bench.config.run_config import RunConfig
 from pare_bench.digests.files import sha256_of
@@ -43,6 +44,9 @@ class Plans:
             except (ValidationError, KeyError, TypeError, UnknownNameError):
                 pass
         config = resolve_one(registry, request, task, seed, overrides)
+        if config.backbone is not None and is_asked(registry, config.backbone.name):
+            # The files of the body, which its learning rate depends on, are not part of the state.
+            return config
         self._memory.put(key, {"config": json.loads(config.canonical()), "state": _state(registry, config)})
         return config
 

@@ -85,7 +85,7 @@ def test_the_track_decides_the_layout(track):
 def test_the_paper_preset_has_orcas_values():
     (config,) = resolve(REGISTRY, Request("orca", "openml", tasks=("openml_28",), preset="paper", tier="bundled", track="paper"))
     assert (config.recipe.optimiser, config.recipe.learning_rate, config.recipe.momentum, config.recipe.batch_size) == ("sgd", 1e-4, 0.999, 4)
-    assert (config.budget.epochs, config.embedder.name, config.aligner.name) == (60, "patch1d", "otdd_exact")
+    assert (config.budget.epochs, config.embedder.name, config.aligner.name) == (60, "patch1d", "otdd_released")
     (config,) = resolve(REGISTRY, Request("pare", "openml", tasks=("openml_23",), preset="paper", tier="bundled"))
     assert (config.embedder.params["target_seq_len"], config.mixer.params["begin"], config.recipe.batch_size) == (4, 0.5, 64)
 

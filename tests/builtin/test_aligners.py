@@ -5,13 +5,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from pare_bench.builtin.aligners.l2 import L2
+from pare_bench.builtin.aligners.l2 import L2, L2Released
 from pare_bench.builtin.aligners.mmd import Mmd
 from pare_bench.builtin.aligners.none import NoAlignment
 from pare_bench.builtin.aligners.otdd import OtddExact, OtddGaussian
+from pare_bench.builtin.aligners.otdd_released import OtddReleased
 from pare_bench.otdd import OTDD
 
-ALIGNERS = (OtddExact, OtddGaussian, Mmd, L2, NoAlignment)
+ALIGNERS = (OtddExact, OtddGaussian, OtddReleased, Mmd, L2, L2Released, NoAlignment)
 
 
 def data(dtype=torch.float64):
@@ -74,6 +75,56 @@ def test_l2_against_the_formula():
     np.testing.assert_allclose(target.grad.numpy(), np.tile(2 * gap / 15, (15, 1)), rtol=1e-12)
 
 
+def released_l2(feats, source, order):
+    """The released objective for one shuffle of the source: groups of the target's size, paired row by row; a smaller group adds nothing."""
+    groups = [source[order[start : start + len(feats)]] for start in range(0, len(source), len(feats))]
+    total = 0.0
+    for place, group in enumerate(groups):
+        if len(group) == len(feats) or place == 0:
+            total += np.linalg.norm(feats[: len(group)] - group + 1e-6, axis=1).mean()
+    return total / len(groups)
+
+
+@pytest.mark.parametrize("count", [15, 10, 7])
+def test_released_l2_is_the_expected_distance_of_random_pairs(count):
+    source, labels, target = data()
+    x, z = source.numpy(), target.numpy()[:count]
+    value = build(L2Released, source, labels)(target[:count])
+    rng = np.random.default_rng(0)
+    draws = np.array([released_l2(z, x, rng.permutation(len(x))) for _ in range(4000)])
+    assert abs(value.item() - draws.mean()) < 4 * draws.std() / np.sqrt(len(draws))
+    share = (40 // count) / -(-40 // count)
+    distances = np.linalg.norm(z[:, None] - x[None] + 1e-6, axis=-1)
+    assert value.item() == pytest.approx(share * distances.mean(), rel=1e-12)
+    # 40 examples make two groups of 15 and a smaller third one, which counts in the divisor alone.
+    assert share == {15: 2 / 3, 10: 1.0, 7: 5 / 6}[count]
+
+
+def test_released_l2_with_fewer_source_than_target_examples_and_its_gradient():
+    source, labels, target = data()
+    target.requires_grad_()
+    value = build(L2Released, source[:5], labels[:5])(target)
+    value.backward()
+    gaps = target.detach().numpy()[:, None] - source[:5].numpy()[None] + 1e-6
+    lengths = np.linalg.norm(gaps, axis=-1, keepdims=True)
+    assert value.item() == pytest.approx(lengths.mean(), rel=1e-12)
+    np.testing.assert_allclose(target.grad.numpy(), (gaps / lengths).mean(1) / 15, rtol=1e-10)
+
+
+def test_descent_on_released_l2_brings_the_means_together():
+    # The mean distance of pairs itself cannot fall below the spread of the two sides.
+    source, labels, target = data()
+    built = build(L2Released, source, labels)
+    shift = torch.full((6,), 3.0, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([shift], lr=0.3)
+    for _ in range(60):
+        optimiser.zero_grad()
+        built(target + shift).backward()
+        optimiser.step()
+    gap = target.mean(0) - source.mean(0)
+    assert (gap + shift).norm() < 0.2 * (gap + 3).norm()
+
+
 def test_none_is_zero_with_a_gradient():
     source, labels, target = data()
     target[0] = torch.inf
@@ -112,7 +163,7 @@ def test_scalar_of_the_same_type_with_a_gradient_and_without_parameters(aligner)
     assert not built.state_dict()
 
 
-@pytest.mark.parametrize("aligner", [OtddExact, OtddGaussian, Mmd, L2])
+@pytest.mark.parametrize("aligner", [OtddExact, OtddGaussian, OtddReleased, Mmd, L2])
 def test_descent_brings_the_target_closer(aligner):
     source, labels, target = data()
     built = build(aligner, source, labels)

@@ -102,7 +102,7 @@ def test_sequences_of_the_small_presets_begin_at_the_published_share(preset, sui
 @pytest.mark.parametrize("task", KEYS)
 def test_alignment_is_the_released_one(task):
     own, released = values(task, "orca"), released_of(task, "orca")["alignment"]
-    assert own["aligner"] == "otdd_exact"
+    assert (own["aligner"], own["aligner.inner"], own["method.optimiser"]) == ("otdd_released", "exact", "recipe")
     assert own["method.align_epochs"] == released["embedder_epochs_effective"]
     assert own["method.max_samples"] == released["maxsamples"]
     rate = own["recipe.learning_rate"]
@@ -207,7 +207,7 @@ def test_pde_lines_have_the_released_tokens(task):
 @pytest.mark.parametrize("task", PDE_KEYS)
 def test_pde_alignment_is_the_released_one(task):
     own = values(task, "orca")
-    assert (own["aligner"], own["method.align_epochs"], own["method.max_samples"], own["method.pseudo_classes"]) == ("otdd_exact", 60, 128, 10)
+    assert (own["aligner"], own["method.align_epochs"], own["method.max_samples"], own["method.pseudo_classes"]) == ("otdd_released", 60, 128, 10)
     assert own["recipe.learning_rate"] * own["method.rate_factor"] == pytest.approx(10 * own["recipe.learning_rate"])
 
 

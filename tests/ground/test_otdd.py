@@ -141,7 +141,7 @@ def test_gaussian_label_distance_for_more_points_than_dimensions_and_fewer():
     generator = torch.Generator().manual_seed(0)
     for count, other in ((3, 30), (30, 3), (40, 50), (4, 3), (1, 12)):
         first, second = torch.randn(count, 6, generator=generator).double(), torch.randn(other, 6, generator=generator).double() + 1
-        pair = [otdd_module._Cloud.of(points, gaussian=True) for points in (first, second)]
+        pair = [otdd_module.Cloud.of(points, gaussian=True) for points in (first, second)]
         expected = pot_label_distance(first.numpy(), second.numpy(), "gaussian")
         # The reference takes roots of eigenvalues that are 0 up to rounding: that costs half the digits.
         assert otdd_module.gaussian_distance(*pair).item() == pytest.approx(expected, rel=1e-6)

@@ -9,8 +9,20 @@ BACKBONES = (
     BackboneSpec(
         name="nano_swin", summary="bundled Swin of 0.5 M weights, pretrained on fractals", target=f"{_HERE}.swin:NanoSwin", modality="image"
     ),
-    BackboneSpec(name="hf_swin", summary="Swin from transformers (hub id or folder)", target=f"{_HERE}.swin:HuggingFaceSwin", modality="image"),
-    BackboneSpec(name="timm", summary="any Swin or ViT of timm", target=f"{_HERE}.vision_transformer:TimmVision", modality="image"),
+    BackboneSpec(
+        name="hf_swin",
+        summary="Swin from transformers (hub id or folder)",
+        target=f"{_HERE}.swin:HuggingFaceSwin",
+        modality="image",
+        learning_rate=f"{_HERE}.rates:of_swin",
+    ),
+    BackboneSpec(
+        name="timm",
+        summary="any Swin or ViT of timm",
+        target=f"{_HERE}.vision_transformer:TimmVision",
+        modality="image",
+        learning_rate=f"{_HERE}.rates:of_timm",
+    ),
     BackboneSpec(
         name="nano_text",
         summary="bundled RoBERTa-like encoder, pretrained on documentation prose",
@@ -18,6 +30,10 @@ BACKBONES = (
         modality="sequence",
     ),
     BackboneSpec(
-        name="hf_text", summary="BERT- or RoBERTa-like encoder from transformers", target=f"{_HERE}.language:HuggingFaceText", modality="sequence"
+        name="hf_text",
+        summary="BERT- or RoBERTa-like encoder from transformers",
+        target=f"{_HERE}.language:HuggingFaceText",
+        modality="sequence",
+        learning_rate=f"{_HERE}.rates:of_text",
     ),
 )
