@@ -178,3 +178,11 @@ def test_what_depends_on_files_is_not_remembered(registry, tmp_path, monkeypatch
     for name, expected in (("large", 2e-4), ("small", 1e-3), ("large", 2e-4)):
         (folder / "config.json").write_text((folders[0] / name / "config.json").read_text())
         assert planned() == expected
+
+
+def test_what_counts_weights_is_no_part_of_any_run(registry):
+    """Bodies, the bundled ones above all, are the same code with the rule as without it: what it decides stands in the configuration."""
+    for name in registry.names("backbone"):
+        code = registry.code.closure([registry.spec("backbone", name).target]).code
+        assert registry.spec("backbone", name).target.partition(":")[0] in code
+        assert not [module for module in code if "rates" in module]
