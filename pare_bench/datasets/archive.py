@@ -23,6 +23,7 @@ ALWAYS_ALLOWED = 64 << 20
 _DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError),
     *(FileExistsError, NotADirectoryError, IsADirectoryError),  # one name twice, or as a file and as a folder
+    *(TypeError, IndexError, MemoryError),  # what the standard library raises for headers that are cut or announce more than there can be
 )
 
 

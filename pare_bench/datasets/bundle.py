@@ -98,7 +98,7 @@ def import_files(root: Path, source: Path, progress: Progress, *, replace: bool 
                 if not replace:
                     _refuse_changes(root, entries)
                 move_tree(incoming, root)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, TypeError, IndexError, MemoryError) as error:
         raise _damaged(source, str(error)) from error
     except OSError as error:
         if error.errno is None:

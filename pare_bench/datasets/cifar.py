@@ -92,7 +92,7 @@ def _from_archive(archive: Path, names: tuple[str, ...]) -> list[tuple[str, Any]
                     raise IntegrityError(f"'{archive}' holds '{member.name}' of {member.size} bytes, at most {LARGEST_BATCH} were expected")
                 content = members.extractfile(member)
                 found[name] = _unpickled(io.BytesIO(content.read() if content else b""), f"{archive}:{name}")
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, TypeError) as error:
         raise IntegrityError(f"'{archive}' is not a whole tar archive: {error}") from error
     missing = [name for name in names if name not in found]
     if missing:

@@ -216,3 +216,12 @@ def test_a_member_without_a_name_is_refused(tmp_path):
     path.write_bytes(content[: size + 12] + (size - start).to_bytes(4, "little") + content[size + 16 :])
     with pytest.raises(IntegrityError, match="a member has no name"):
         unpack(path, tmp_path / "out")
+
+
+def test_a_long_name_that_announces_terabytes_is_refused(tmp_path):
+    """Seen, by fuzzing: tarfile asks for as many bytes as the header of a long name says."""
+    header = special("././@LongLink", tarfile.GNUTYPE_LONGNAME)
+    header.size = 10**13
+    (tmp_path / "a.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(IntegrityError, match="is not unpacked"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
