@@ -10,6 +10,11 @@ import sys
 TINY = ("--preset", "smoke", "-o", "size.train=32", "-o", "size.val=16", "-o", "size.test=16", "-o", "budget.epochs=1", "-o", "recipe.batch_size=32")
 
 
+def epochs(number: int) -> tuple[str, ...]:
+    """The settings of ``TINY`` with another number of epochs."""
+    return tuple(word.replace("budget.epochs=1", f"budget.epochs={number}") for word in TINY)
+
+
 def count(short: int, long: int) -> int:
     """How often something is tried: ``short`` in CI, ``long`` with ``PARE_BENCH_PROOFS=long`` (docs/proofs.md)."""
     return long if os.environ.get("PARE_BENCH_PROOFS") == "long" else short

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pare_bench.leaderboard.build import build, to_json
 from pare_bench.leaderboard.counting import CountingRecords
@@ -30,6 +31,13 @@ class LeaderboardFile:
             self._rebuild()
             ended = time.monotonic()
             self._rest_until = ended + (ended - began) / _SHARE
+
+    def served(self, path: Path) -> None:
+        """Take note of a record that was there: a process that was killed between writing it and this file has left the file behind it."""
+        try:
+            self._behind = self._behind or path.stat().st_mtime_ns >= (self._store.root / "leaderboard.json").stat().st_mtime_ns
+        except OSError:
+            self._behind = True
 
     def finish(self) -> None:
         """Bring the file up to date, where it is not."""

@@ -62,6 +62,9 @@ class Summary(Protocol):
     def update(self) -> None:
         """A record has been saved."""
 
+    def served(self, path: Path) -> None:
+        """A record was served from the store."""
+
     def finish(self) -> None:
         """No more will come."""
 
@@ -241,6 +244,8 @@ class _Campaign:
 
     def _end(self, record: RunRecord, *, served: bool) -> RunRecord:
         self.results.append(self._result(record, served, ExitCode.SOME_RUNS_FAILED))
+        if is_main_process():
+            self.summary.served(self.results[-1].path)
         return self._told_of(record)
 
     def _result(self, record: RunRecord, served: bool, code: ExitCode) -> Result:

@@ -350,7 +350,7 @@ def test_a_broken_folder_ends_a_run_with_four(pare_bench, folder, tmp_path):
         str(tmp_path / "out"),
     )
     chosen = ("-o", "backbone=hf_swin", "-o", f"backbone.model={path}")
-    code, _, err = pare_bench("run", "--method", "full_finetune", "--task", "cifar100", *small, *chosen)
+    code, _, err = pare_bench("run", "--method", "full_finetune", "--task", "cifar100", "--fail-fast", *small, *chosen)
     lines = [line for line in err.splitlines() if line.startswith(("error:", "hint:", "Traceback"))]
     assert (code, lines) == (
         4,

@@ -103,3 +103,21 @@ def test_a_failure_that_another_process_has_just_had_is_not_repeated(tmp_path, p
     assert "failed" in err
     (found,) = Store(tmp_path).records()
     assert found.finished == later.finished
+
+
+def test_a_leaderboard_that_a_killed_process_left_behind_is_brought_up_to_date(tmp_path, pare_bench):
+    """Seen in one of a hundred kills: killed between the last record and leaderboard.json, and the same command served all and left it so."""
+    words = ("run", "--method", "constant", "--task", "satellite", "--out", str(tmp_path), *TINY)
+    board = tmp_path / "leaderboard.json"
+    assert pare_bench(*words, "--seeds", "0")[0] == 0
+    behind = board.read_bytes()
+    assert pare_bench(*words, "--seeds", "0-1")[0] == 0
+    whole = board.read_bytes()
+    assert whole != behind
+    for content in (behind, None):
+        board.unlink()
+        if content is not None:
+            board.write_bytes(content)
+            os.utime(board, ns=(1, 1))
+        assert pare_bench(*words, "--seeds", "0-1")[0] == 0
+        assert board.read_bytes() == whole

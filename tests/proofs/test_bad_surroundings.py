@@ -19,7 +19,7 @@ from proof_tools import TINY, command, count
 
 from pare_bench.cli import main
 from pare_bench.records.validation import validate
-from pare_bench.runs import runner
+from pare_bench.runs import recording
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and mounts as Linux has them")
 RUN = ("run", "--method", "full_finetune", "--task", "satellite", "--seeds", "0-2", *TINY)
@@ -205,7 +205,7 @@ def test_a_clock_that_jumps_back_in_a_run_leaves_a_record_that_counts(pare_bench
             cls.told.append(datetime(2026, 1, 2, tzinfo=UTC) - timedelta(days=len(cls.told)))
             return cls.told[-1]
 
-    monkeypatch.setattr(runner, "datetime", Jumping)
+    monkeypatch.setattr(recording, "datetime", Jumping)
     out = tmp_path / "out"
     assert pare_bench("run", "--method", "constant", "--task", "satellite", "--out", str(out), *TINY)[0] == 0
     assert validate([out]).problems == ()

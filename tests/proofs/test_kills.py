@@ -16,10 +16,10 @@ import sys
 import time
 
 import pytest
-from proof_tools import TINY, command, count
+from proof_tools import command, count, epochs
 
 EVERY_EPOCH = {"PARE_BENCH_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
-RUN = ("run", "--task", "satellite", "--seeds", "0-1", *TINY, "-o", "budget.epochs=8")
+RUN = ("run", "--task", "satellite", "--seeds", "0-1", *epochs(8))
 SOURCE = ("-o", "source_size.train=16", "-o", "source_size.val=1", "-o", "source_size.test=1")
 #: One stage, one stage with proxy data, two stages; and how often they are killed in the short and in the long form.
 METHODS = {"full_finetune": ((), 2, 60), "pare": (SOURCE, 0, 20), "orca": (SOURCE, 0, 20)}
