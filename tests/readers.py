@@ -314,7 +314,7 @@ def _marks(folder: Path, content: bytes) -> None:
 
 def _mark() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        RunningRuns(Path(folder)).begin(RECORD.run_id, RECORD.config)
+        RunningRuns(Path(folder)).claim(RECORD.run_id, RECORD.config)
         return next(Path(folder).rglob("*.json")).read_bytes()
 
 

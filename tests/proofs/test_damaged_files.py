@@ -37,7 +37,8 @@ def flip(content: bytes, rng: random.Random) -> bytes:
 
 DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "flipped bit": flip,
-    "truncated": lambda content, rng: content[: rng.randrange(1, len(content))],
+    # Zeros at the end are what a tar file is filled up with: a file that has lost some of them alone has lost nothing.
+    "truncated": lambda content, rng: content[: rng.randrange(1, max(2, len(content.rstrip(b"\0"))))],
     "emptied": lambda content, rng: b"",
     "web page": lambda content, rng: PAGE,
 }
