@@ -60,10 +60,13 @@ def rescore_command(
         except PareBenchError as error:
             output.note(f"{path}: {error}")
             failures.append((path, error))
-    if any(result.changed for _, result in done) and not dry_run:
-        for root in {(store_of(path) or store).root for path, result in done if result.changed}:
+    if not dry_run:
+        for root in {(store_of(path) or store).root for path, _ in done}:
             leaderboard = LeaderboardFile(Store(root), output.note)
-            leaderboard.update()
+            # Those of a rescore that was killed before it wrote the leaderboard are newer than it, too.
+            for path, _ in done:
+                if (store_of(path) or store).root == root:
+                    leaderboard.served(path)
             leaderboard.finish()
     _print(done, failures, format)
     changed = sum(result.changed for _, result in done)

@@ -134,6 +134,34 @@ def test_the_leaderboard_is_rebuilt_seldom_in_between_and_always_at_the_end(tmp_
     assert built.count(20) == 1
 
 
+def test_what_a_process_left_that_was_killed_after_it_saved_a_record_is_made_up_for(tmp_path, monkeypatch):
+    """Seen: a run that was killed between its record and the leaderboard was served afterwards, and was missing on the leaderboard for good."""
+
+    def found_again(path):
+        board = LeaderboardFile(store, pytest.fail)
+        board.served(path)
+        board.finish()
+
+    store = Store(tmp_path)
+    board = LeaderboardFile(store, pytest.fail)
+    store.save(make_record())
+    board.update()
+    path = store.save(make_record(seed=1))
+    found_again(path)
+    expected = to_json(build(store.records()))
+    assert (tmp_path / "leaderboard.json").read_text() == expected
+    # One that was there already and has other scores now.
+    later = (tmp_path / "leaderboard.json").stat().st_mtime_ns + 10**9
+    store.save(make_record(seed=1, value=0.125))
+    os.utime(path, ns=(later, later))
+    found_again(path)
+    assert (tmp_path / "leaderboard.json").read_text() == to_json(build(store.records())) != expected
+    # Where nothing is missing nothing is read.
+    os.utime(path, ns=(0, 0))
+    monkeypatch.setattr("pare_bench.records.store.sound_record", lambda path: pytest.fail("a record is read"))
+    found_again(path)
+
+
 def test_a_run_is_found_by_path_id_and_first_digits(tmp_path):
     store = Store(tmp_path)
     path = store.save(make_record())
