@@ -125,7 +125,7 @@ def run_all(
         if is_main_process():
             summary.finish()
     places = {config_of(each).digest(): place for place, each in enumerate(planned)}
-    return sorted(campaign.results, key=lambda result: places[result.record.config.digest()])
+    return sorted(campaign.results, key=lambda result: places.get(result.record.config.digest(), len(places)))
 
 
 class _Campaign:
@@ -154,10 +154,7 @@ class _Campaign:
             if self.manner.fail_fast or launched_processes() > 1:
                 raise
             _show(error)
-            return self._save(
-                not_begun(self.registry, planned, clock, error, self.command),
-                error.exit_code if isinstance(error, PareBenchError) else ExitCode.SOME_RUNS_FAILED,
-            )
+            return self._save(not_begun(self.registry, planned, clock, error, self.command), _code(error))
         return self._prepared(prepared, wait=False)
 
     def rest(self) -> None:
