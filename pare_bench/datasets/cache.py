@@ -107,7 +107,12 @@ def _read_or_make(folder: Path, task: Task, seed: int, size: TaskSize) -> Data:
                     folder.replace(aside)
                     warnings.warn(f"{error}; it is now '{aside}', and the data are made again", stacklevel=2)
             _write(folder, _generated(task, seed, size))
-            return _read(folder)
+            try:
+                return _read(folder)
+            except IntegrityError as error:
+                # What has just been written was whole: somebody empties the cache, or its disk does not keep what it is given.
+                hint = f"run the same command again, or set {ROOT_VARIABLE} to a folder on a sound disk"
+                raise EnvironmentFault(f"the cache '{folder}' changes while it is used", hint=hint) from error
     except OSError as error:
         raise EnvironmentFault(
             f"the cache '{folder.parent}' cannot be used: {error.strerror or error}", hint=f"set {ROOT_VARIABLE} to a writable folder"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import ClassVar
 
@@ -99,6 +100,20 @@ def test_damaged_data_are_set_aside_and_made_again(tmp_path, one_process):
     manifest.write_text(sealed({**opened(whole), "sha256": "0" * 64}))
     with pytest.raises(IntegrityError, match="made again with other bytes"):
         generated_data(Toy(), 0, SIZE, tmp_path).splits  # noqa: B018 - reading is the point
+
+
+def test_a_cache_that_is_emptied_while_it_is_used_is_no_damage(tmp_path, one_process, monkeypatch):
+    from pare_bench.datasets import cache
+
+    write = cache._write
+
+    def and_remove(folder, splits):
+        write(folder, splits)
+        shutil.rmtree(folder)
+
+    monkeypatch.setattr(cache, "_write", and_remove)
+    with pytest.raises(EnvironmentFault, match="changes while it is used"):
+        generated_data(Toy(), 0, SIZE, tmp_path)
 
 
 def test_an_interrupted_generation_leaves_nothing_behind(tmp_path, one_process, monkeypatch):
