@@ -186,7 +186,19 @@ def test_a_command_fails_in_time_with_one_line(hub, tmp_path, command):
     hub.behaviour = "never answers"
     small = ("--preset", "smoke", "-o", "size.train=8", "-o", "size.val=4", "-o", "size.test=4", "--out", str(tmp_path / "out"))
     argv = {
-        "run": ("run", "--method", "full_finetune", "--task", "cifar100", "-o", "backbone=hf_swin", "-o", "backbone.model=some/name", *small),
+        "run": (
+            "run",
+            "--method",
+            "full_finetune",
+            "--task",
+            "cifar100",
+            "--fail-fast",
+            "-o",
+            "backbone=hf_swin",
+            "-o",
+            "backbone.model=some/name",
+            *small,
+        ),
         "build-source": ("data", "build-source", "--task", "docstrings", "--backbone", "hf_text", "-o", "model=some/name"),
     }[command]
     left = ("HF_HUB_OFFLINE", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")
