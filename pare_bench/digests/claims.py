@@ -94,7 +94,7 @@ class Claims:
         own = Owner.now()
         # Before anybody can read it: another thread would take it for one that was given up.
         _HELD.add(own.token)
-        text = json.dumps({**(facts or {}), **{name: value for name, value in vars(own).items() if name != "silent"}})
+        text = json.dumps({**(facts or {}), **{name: getattr(own, name) for name in _KINDS}})
         while not _created(path, text.encode()):
             other = owner_of(path)
             if other is not None and other.alive():
@@ -153,8 +153,13 @@ def facts_of(path: Path) -> dict[str, Any] | None:
 def owner_of(path: Path) -> Owner | None:
     """Return the process behind a claim, None where there is none or it cannot be read."""
     found = facts_of(path)
+    return None if found is None else owner_in(found, path)
+
+
+def owner_in(found: Mapping[str, Any], path: Path) -> Owner | None:
+    """Return the process that the claim at ``path``, which says ``found``, is of; None where it names none."""
     # A damaged file can have any values.
-    if found is None or any(not isinstance(found.get(name), kind) or found[name] is True for name, kind in _KINDS.items()):
+    if any(not isinstance(found.get(name), kind) or found[name] is True for name, kind in _KINDS.items()):
         return None
     owner = Owner(**{name: found[name] for name in _KINDS})
     return owner if owner.here else replace(owner, silent=silence(path))

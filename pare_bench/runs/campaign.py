@@ -171,32 +171,33 @@ class _Campaign:
         self._marks.abandon()
 
     def _prepared(self, prepared: Prepared, *, wait: bool) -> RunRecord | None:
-        found, why = self._agreed(prepared, self._finished), None
+        agreed = self._agreement(prepared)
+        found, why = agreed(self._finished), None
         if found is None:
-            while (owner := self._agreed(prepared, self._owner)) is not None:
+            while (owner := agreed(self._owner)) is not None:
                 if not wait:
                     self.display.note(f"left for now: {owner}")
                     self._left.append(prepared)
                     return None
                 self.display.note(f"waiting for {owner}")
-                while self._agreed(prepared, self._at_work):
+                while agreed(self._at_work):
                     time.sleep(_POLL)
-            found, why = self._agreed(prepared, self._stored)
+            found, why = agreed(self._stored)
             if found is None:
                 return self._run(prepared, why)
             if is_main_process():
                 self._marks.end(prepared.run_id)
         return self._end(found, served=found.status != "failed")
 
-    def _agreed(self, prepared: Prepared, decide: Callable[[Prepared], Any]) -> Any:
-        """Return what the main process decides."""
-        decided = decide(prepared) if is_main_process() else None
+    def _agreement(self, prepared: Prepared) -> Callable[[Callable[[Prepared], Any]], Any]:
+        """Return what asks for a decision about a run: the main process makes it, and all get it."""
         if launched_processes() == 1:
-            return decided
+            return lambda decide: decide(prepared)
         # Whoever works with others needs torch anyway.
         from pare_bench.runs.runner import build_accelerator
 
-        return Processes.of(build_accelerator(prepared.config)).from_main(decided)
+        processes = Processes.of(build_accelerator(prepared.config))
+        return lambda decide: processes.from_main(decide(prepared) if processes.is_main else None)
 
     def _owner(self, prepared: Prepared) -> str | None:
         """Make a run this process's own, or return who works on it."""

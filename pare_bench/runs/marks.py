@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pare_bench.config.run_config import RunConfig
-from pare_bench.digests.claims import Claims, Owner, facts_of, owner_of
+from pare_bench.digests.claims import Claims, Owner, facts_of, owner_in
 from pare_bench.errors import EnvironmentFault
 
 _FACTS: Mapping[str, type] = {**dict.fromkeys(("suite", "task", "method", "tier", "track", "preset"), str), "seed": int}
@@ -76,7 +76,8 @@ class RunningRuns:
         return [found for path in sorted(self.folder.glob("*.json")) if (found := self._read(path)) is not None]
 
     def _read(self, path: Path) -> RunningRun | None:
-        facts, owner = facts_of(path), owner_of(path)
+        facts = facts_of(path)
+        owner = None if facts is None else owner_in(facts, path)
         if facts is None or owner is None or any(not isinstance(facts.get(name), kind) for name, kind in _FACTS.items()):
             return None
         checkpoint = (self.root / "checkpoints" / path.stem).is_dir()

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
@@ -116,6 +117,11 @@ class Health:
     source: list[SourceEpoch] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def chance(self) -> float:
+        """The objective's :meth:`Observed.chance`: it looks at the source data, and they stay as they are."""
+        return self.objective.chance()
 
     def begin(self) -> None:
         """Note how the gate starts."""

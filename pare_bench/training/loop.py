@@ -288,7 +288,7 @@ class _Kept:
         history = self.history
         if self.health is not None:
             self.health.epoch(epoch)
-            history.source, history.probes, history.chance = self.health.source, self.health.probes, self.health.objective.chance()
+            history.source, history.probes, history.chance = self.health.source, self.health.probes, self.health.chance
         if score < self.best_score:
             self.best_score, self.best_epoch = score, epoch
             if self.budget.keep == "best":
