@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def check_weights(path: Path) -> int:
     check_content(path)
     try:
         with safe_open(path, framework="numpy") as opened:
-            return sum(_product(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118 - not a mapping
+            return sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118 - not a mapping
     except SafetensorError as error:
         raise IntegrityError(f"'{path}' is not whole safetensors: {error}", hint=_again(path)) from error
     except OSError as error:
@@ -108,13 +109,6 @@ def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         yield from ((key, each) for each in whole)
         if key == "depths" and whole:
             yield key, sum(whole)
-
-
-def _product(shape: list[int]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product
 
 
 def _again(path: Path) -> str:
