@@ -24,7 +24,7 @@ from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 Result = TypeVar("Result")
 
 #: Seconds in which a hub must say whether it has a file; HF_HUB_ETAG_TIMEOUT changes it. With the start of Python and torch a command fails in ten.
-ANSWER = 4.0
+ANSWER = 3.0
 #: Seconds in which a download must come forward by :data:`STEP` bytes or to its end; HF_HUB_DOWNLOAD_TIMEOUT changes it.
 PROGRESS = 10.0
 #: The same for files in Xet storage, whose client counts large pieces (up to 64 MB) once they are whole.
