@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pare_bench.cli import output
-from pare_bench.errors import DataMissingError, ExitCode
+from pare_bench.errors import DataMissingError, ExitCode, PareBenchError
 from pare_bench.report import MAX_RUNS
 
 if TYPE_CHECKING:
     from pare_bench.leaderboard.build import LeftOff
     from pare_bench.leaderboard.evidence import Depth, Evidence
     from pare_bench.records.record import RunRecord
+    from pare_bench.registry.names import Registry
     from pare_bench.report.content import Row, Section
 
 Out = Annotated[Path, typer.Option(help="Folder of the records.")]
@@ -169,6 +170,17 @@ def _csv(shown: tuple[Section, ...]) -> str:
     return text.getvalue()
 
 
+def _versions(registry: Registry, kind: str, names: set[str]) -> dict[str, int]:
+    """Return the versions of those components that are installed here and can be imported."""
+    found: dict[str, int] = {}
+    for name in sorted(names & set(registry.names(kind))):
+        try:
+            found[name] = int(registry.component(kind, name).version)
+        except (PareBenchError, AttributeError, TypeError, ValueError) as error:
+            output.note(f"{kind} '{name}': its version is not known here: {error}")
+    return found
+
+
 def site_command(
     out: Out = Path("leaderboard"),
     to: Annotated[Path | None, typer.Option("--to", help="The HTML file; default: OUT/site/index.html.")] = None,
@@ -182,6 +194,7 @@ def site_command(
     from pare_bench.comparison.printed import printed_numbers
     from pare_bench.records.store import write_atomically
     from pare_bench.registry.names import Registry
+    from pare_bench.report.content import Versions
     from pare_bench.report.page import known_pictures, page
 
     records, left_off = all_records(out)
@@ -190,6 +203,10 @@ def site_command(
     text = page(
         records, summaries=summaries, pictures=known_pictures() if pictures else {},
         printed=printed_numbers() if published else (), title=title, max_runs=max_runs,
+        versions=Versions(
+            _versions(registry, "method", {record.method.name for record in records}),
+            _versions(registry, "task", {record.task.name for record in records}),
+        ),
         progress=lambda division: output.note(f"drawing {division}"),
     )  # fmt: skip
     path = out / "site" / "index.html" if to is None else to

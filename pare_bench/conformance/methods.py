@@ -9,7 +9,7 @@ import numpy as np
 
 from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.conformance.doubles import PROBLEMS, with_doubles
-from pare_bench.conformance.reporting import class_problems, collect, seeded
+from pare_bench.conformance.reporting import class_problems, collect, seeded, version_problems
 from pare_bench.contracts.method import Method, Predictor, TrainData
 from pare_bench.contracts.params import Params, as_json
 from pare_bench.contracts.task import Split, Task, TaskSize, weighted
@@ -56,6 +56,7 @@ def _method(component: type[Method], params: Params | None, slots: tuple[str, ..
     yield from faults
     if faults:
         return
+    yield from version_problems(component)
     chosen = component.Params() if params is None else params
     implied = component.implied(chosen)
     if set(implied) - set(slots):

@@ -62,6 +62,13 @@ def class_problems(component: object, contract: type[Any]) -> Iterator[str]:
         yield "its Params is not a subclass of pare_bench.Params"
 
 
+def version_problems(component: type[Any]) -> Iterator[str]:
+    """Yield what keeps the ``version`` of a task or method, by which its scores are told apart from earlier ones, from being one."""
+    version = component.version
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        yield f"version is {version!r}, not an integer from 1"
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch's default generator inside the block and put it back afterwards."""

@@ -11,7 +11,7 @@ import numpy as np
 from joblib import parallel_config
 
 from pare_bench.conformance.reads import Reads, reads
-from pare_bench.conformance.reporting import class_problems, collect
+from pare_bench.conformance.reporting import class_problems, collect, version_problems
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, Split, Splits, Target, Task, TaskSize
 from pare_bench.datasets.cache import digest
@@ -128,8 +128,7 @@ def _generate(task: Task, seed: int, size: TaskSize) -> Splits:
 
 
 def _declaration(component: type[Task], spec: TaskSpec | None) -> Iterator[str]:
-    if not isinstance(component.version, int) or isinstance(component.version, bool) or component.version < 1:
-        yield f"version is {component.version!r}, not an integer from 1"
+    yield from version_problems(component)
     names = [metric.name for metric in component.metrics]
     if not names or len(set(names)) != len(names):
         yield f"metrics are {names}: a task needs at least one, each name once"

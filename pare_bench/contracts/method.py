@@ -126,9 +126,13 @@ class Method(ABC):
 
     ``preset_params`` gives the method's own parameters for a preset; a preset without an entry takes the defaults. ``released`` is what the
     ``paper`` track changes, as paths and values that ``-o`` takes: how the released code trains and which epoch it scores.
+
+    ``version`` is raised by any change of the method, or of what it uses in its preset's way, that can move a score: runs of an earlier version
+    stay on the leaderboard, marked as such, until newer ones take their place.
     """
 
     Params: ClassVar[type[Params]] = Params
+    version: ClassVar[int] = 1
     preset_params: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     released: ClassVar[Mapping[str, object]] = {"budget.keep": "last", "recipe.accumulate": "released"}
 

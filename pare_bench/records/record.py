@@ -202,6 +202,7 @@ class RunRecord(_Part):
     suite: str = Field(description="registered name of the suite")
     task: TaskRecord = Field(description="the task and its data")
     method: ComponentRecord = Field(description="the method")
+    method_version: int = Field(1, description="version of the method, raised by any change that can move a score; 0: the run could not begin")
     slots: dict[str, ComponentRecord] = Field(description="the other components, by slot")
     source: TaskRecord | None = Field(None, description="the proxy data of methods that use some")
     weights_sha256: str | None = Field(None, description="digest of the backbone's pretrained weights; None: random weights, or no backbone")

@@ -215,11 +215,20 @@ def _apart(
 def counted(records: Iterable[RunRecord]) -> tuple[dict[tuple[str, Data, int], RunRecord], list[RunRecord]]:
     """Split the records of one label into those that count, by task, data and seed, and the superseded ones.
 
-    The newest counts, whether it succeeded or not: an older success must not hide that the code of today fails.
+    The newest counts, whether it succeeded or not: an older success must not hide that the code of today fails. Where a task has runs of several
+    versions of the method, those of the highest count alone: a mean never mixes seeds of two versions.
     """
+    records = list(records)
+    highest: dict[tuple[str, Data], int] = {}
+    for record in records:
+        place = (record.task.name, data_of(record))
+        highest[place] = max(record.method_version, highest.get(place, 0))
     newest: dict[tuple[str, Data, int], RunRecord] = {}
     superseded: list[RunRecord] = []
     for record in records:
+        if record.method_version < highest[record.task.name, data_of(record)]:
+            superseded.append(record)
+            continue
         key = (record.task.name, data_of(record), record.seed)
         other = newest.setdefault(key, record)
         if other is not record:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pare_bench import statistics
@@ -71,9 +71,21 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Versions:
+    """Versions of methods and tasks as they are registered here and now, by name; what is not registered is missing."""
+
+    methods: Mapping[str, int] = field(default_factory=dict)
+    tasks: Mapping[str, int] = field(default_factory=dict)
+
+
+UNKNOWN_VERSIONS = Versions()
+
+
+@dataclass(frozen=True)
 class Section:
     """A division: what is ranked together. ``left_out`` is how many of its runs are not shown one by one.
 
+    ``earlier`` has a sentence for each method and task of which runs that count are of an earlier version than the registered one.
     ``counted[task][label][seed]`` are the runs that count, failed ones too, in the order of the tasks.
     """
 
@@ -85,6 +97,7 @@ class Section:
     superseded: int
     other_data: int
     left_out: int
+    earlier: tuple[str, ...]
     counted: Mapping[str, Mapping[str, Mapping[int, RunRecord]]]
 
     @property
@@ -114,8 +127,12 @@ class Section:
         return rows
 
 
-def sections(records: Iterable[RunRecord], summaries: Mapping[str, str], *, max_runs: int) -> tuple[Section, ...]:
+def sections(
+    records: Iterable[RunRecord], summaries: Mapping[str, str], *, max_runs: int, versions: Versions = UNKNOWN_VERSIONS
+) -> tuple[Section, ...]:
     """Return the divisions of all records; ``summaries`` says in a line what each task is, ``max_runs`` is how many runs are shown in all.
+
+    ``versions`` are those of today, beside which runs of an earlier one are named.
 
     Which runs count, who is ranked and who is not are those of :func:`pare_bench.leaderboard.build.build`.
     """
@@ -126,13 +143,20 @@ def sections(records: Iterable[RunRecord], summaries: Mapping[str, str], *, max_
     made, left = [], max_runs
     for document in build(records)["divisions"]:
         division = Division(*(document[field] for field in Division._fields))
-        section = _section(division, document, by_division[division], summaries, left)
+        section = _section(division, document, by_division[division], summaries, left, versions)
         left = max(0, left - sum(len(group.runs) for group in section.groups))
         made.append(section)
     return tuple(made)
 
 
-def _section(division: Division, document: Mapping[str, Any], records: Sequence[RunRecord], summaries: Mapping[str, str], max_runs: int) -> Section:
+def _section(
+    division: Division,
+    document: Mapping[str, Any],
+    records: Sequence[RunRecord],
+    summaries: Mapping[str, str],
+    max_runs: int,
+    versions: Versions,
+) -> Section:
     labelled = label_records(records)
     by_id = {record.run_id: record for record in records}
     tasks = tuple(
@@ -143,6 +167,7 @@ def _section(division: Division, document: Mapping[str, Any], records: Sequence[
     rows = [_row(label, method, ranks, by_id) for label, method in document["methods"].items()]
     ranked = sorted((row for row in rows if row.mean_rank is not None), key=lambda row: (row.mean_rank or 0, row.label))
     groups = run_groups(document, labelled, max_runs)
+    runs = counted_runs(document, by_id)
     return Section(
         division,
         tasks,
@@ -152,8 +177,22 @@ def _section(division: Division, document: Mapping[str, Any], records: Sequence[
         len(document["superseded"]),
         len(document["other_data"]),
         len(records) - sum(len(group.runs) for group in groups),
-        counted_runs(document, by_id),
+        tuple(_earlier([run for task in runs.values() for group in task.values() for run in group.values()], versions)),
+        runs,
     )
+
+
+def _earlier(runs: Iterable[RunRecord], versions: Versions) -> Iterator[str]:
+    old: Counter[tuple[str, str, int, int]] = Counter()
+    for run in runs:
+        for kind, name, version, known in (
+            ("method", run.method.name, run.method_version, versions.methods),
+            ("task", run.task.name, run.task.version, versions.tasks),
+        ):
+            if 0 < version < known.get(name, 0):
+                old[kind, name, version, known[name]] += 1
+    for (kind, name, version, now), count in sorted(old.items()):
+        yield f"{count} run{'s' if count > 1 else ''} of version {version} of {kind} '{name}', which is at {now} now: that may score otherwise"
 
 
 def _task_ranks(document: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, dict[str, float]]:

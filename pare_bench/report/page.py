@@ -16,7 +16,7 @@ from pare_bench.errors import EnvironmentFault
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, RunRecord
 from pare_bench.report import MAX_RUNS, charts
 from pare_bench.report.beside import beside
-from pare_bench.report.content import Row, Section, sections
+from pare_bench.report.content import UNKNOWN_VERSIONS, Row, Section, Versions, sections
 from pare_bench.report.drawing import svg
 from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.ranking import Overview, overview, pareto_front
@@ -43,12 +43,14 @@ def page(
     printed: Sequence[Printed] = (),
     title: str = "pare-bench leaderboard",
     max_runs: int = MAX_RUNS,
+    versions: Versions = UNKNOWN_VERSIONS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Return the leaderboard of ``records`` as one HTML document that loads nothing.
 
     ``summaries`` says in a line what each task is, ``pictures`` has a PNG file of examples for some tasks, ``printed`` are published numbers to
-    show beside the scores; at most ``max_runs`` runs get an entry of their own. ``progress`` is told each division.
+    show beside the scores; at most ``max_runs`` runs get an entry of their own; runs of an earlier version of a method or task than ``versions`` are
+    named. ``progress`` is told each division.
 
     Raises:
         EnvironmentFault: Jinja or the renderer of charts is not installed.
@@ -58,7 +60,7 @@ def page(
         from markupsafe import Markup
     except ImportError as error:
         raise EnvironmentFault("the site needs the package 'jinja2'", hint="pip install 'pare-bench[report]'") from error
-    shown = sections(records, summaries, max_runs=max_runs)
+    shown = sections(records, summaries, max_runs=max_runs, versions=versions)
     overviews = {section.anchor: overview(section) for section in shown}
     drawn = {}
     for section in shown:

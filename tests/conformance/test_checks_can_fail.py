@@ -422,9 +422,14 @@ class SilentSkip(FullFineTuning):
         return ""
 
 
+class Unversioned(FullFineTuning):
+    version = "1.0"
+
+
 @pytest.mark.parametrize(
     ("method", "words"),
     [
+        (Unversioned, ("version is '1.0', not an integer from 1",)),
         (WrongShape, ("predictions are",)),
         (OwnNoise, ("same seed gives other predictions",)),
         (Peeks, ("holds the test split",)),

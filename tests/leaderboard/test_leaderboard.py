@@ -75,6 +75,17 @@ def test_the_newest_run_of_a_setting_and_seed_counts():
     assert [mention["run_id"] for mention in division["superseded"]] == [old.run_id]
 
 
+def test_a_mean_never_mixes_seeds_of_two_versions_of_a_method():
+    first = [make_record(value=0.1, seed=seed) for seed in (0, 1, 2)]
+    second = make_record(value=0.3, code="new").model_copy(update={"method_version": 2})
+    other = make_record(task="satellite", value=0.2, seed=1)
+    division = only(build([*first, second, other]))
+    pare = division["methods"]["pare"]
+    assert pare["tasks"]["ecg"]["seeds"] == {"0": {"value": 0.3, "run_id": second.run_id}}
+    assert pare["tasks"]["satellite"]["n"] == 1
+    assert {mention["run_id"] for mention in division["superseded"]} == {record.run_id for record in first}
+
+
 def test_a_newer_failure_is_not_papered_over_by_an_older_success():
     old = make_record(value=0.1, code="old", finished="2026-01-01T00:00:00+00:00")
     new = make_record(status="failed", code="new", finished="2026-01-02T00:00:00+00:00")

@@ -17,7 +17,7 @@ from pare_bench.records.record import CurveRecord, TrainingRecord
 from pare_bench.records.store import Store
 from pare_bench.registry.names import Registry
 from pare_bench.report import charts
-from pare_bench.report.content import sections
+from pare_bench.report.content import Versions, sections
 from pare_bench.report.drawing import svg
 from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.page import known_pictures, page
@@ -95,6 +95,24 @@ def test_runs_beyond_the_limit_are_counted_and_those_that_count_come_first():
     text = made(records, max_runs=2)
     assert "8 runs are not shown one by one" in text
     assert len(re.findall(r'id="run-', text)) == 2
+
+
+def of_version(version, **fields):
+    return make_record(**fields).model_copy(update={"method_version": version})
+
+
+def test_runs_of_earlier_versions_are_named():
+    later = [of_version(2, task="satellite", seed=seed, code="later") for seed in (0, 1)]
+    records = [*make_grid({"pare": {"ecg": [0.2, 0.3], "satellite": [0.1, 0.1]}, "orca": {"ecg": [0.4]}}), *later]
+    versions = Versions({"pare": 2, "orca": 1}, {"ecg": 3})
+    (section,) = sections(records, {}, max_runs=0, versions=versions)
+    assert section.earlier == (
+        "2 runs of version 1 of method 'pare', which is at 2 now: that may score otherwise",
+        "3 runs of version 1 of task 'ecg', which is at 3 now: that may score otherwise",
+    )
+    text = page(records, summaries={}, pictures={}, versions=versions)
+    assert "2 runs of version 1 of method &#39;pare&#39;, which is at 2 now" in text
+    assert "earlier versions" not in page(records, summaries={}, pictures={})
 
 
 def test_curves_over_training_examples_where_sizes_differ():

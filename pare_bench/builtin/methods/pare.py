@@ -70,6 +70,7 @@ class Pare(Method):
             return values
 
     params: Pare.Params
+    version: ClassVar[int] = 2
     released: ClassVar = {"method.variant": "published", "budget.keep": "last", "recipe.accumulate": "released"}
 
     @classmethod
