@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,15 +71,29 @@ def run_command(out: Path) -> list[str]:
     return [*start, "-o", "budget.epochs=16", "-o", "recipe.warmup=0.0"]
 
 
+OFTEN = {"PARE_BENCH_CHECKPOINT_SECONDS": "0"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The record of a run that nobody disturbs, by the number of its processes."""
+
+    @cache
+    def record(count):
+        out = tmp_path_factory.mktemp("whole")
+        for code, _, err in several_processes.run(count, *run_command(out), **OFTEN):
+            assert code == 0, err
+        return records(out)["satellite"]
+
+    return record
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "after"), [(1, 1), (1, 3), (2, 2)])
-def test_a_killed_run_goes_on_and_ends_with_the_same_predictions(tmp_path, count, after):
+def test_a_killed_run_goes_on_and_ends_with_the_same_predictions(whole, tmp_path, count, after):
     """SIGKILL at whatever point the processes have reached when the checkpoint of some epoch appears."""
-    often = {"PARE_BENCH_CHECKPOINT_SECONDS": "0"}
-    for code, _, err in several_processes.run(count, *run_command(tmp_path / "whole"), **often):
-        assert code == 0, err
     killed = tmp_path / "killed"
-    processes = several_processes.start(count, *run_command(killed), **often)
+    processes = several_processes.start(count, *run_command(killed), **OFTEN)
     seen: set[tuple[int, int]] = set()
     deadline = time.monotonic() + 200
     while len(seen) < after and time.monotonic() < deadline:
@@ -89,11 +104,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_predictions(tmp_path, count
     for process in processes:
         process.communicate()
     assert not records(killed)
-    again = several_processes.run(count, *run_command(killed), **often)
+    again = several_processes.run(count, *run_command(killed), **OFTEN)
     assert [code for code, _, _ in again] == [0] * count, again
     assert "goes on after epoch" in again[0][2]
-    whole, resumed = records(tmp_path / "whole")["satellite"], records(killed)["satellite"]
-    assert resumed.predictions_sha256 == whole.predictions_sha256
-    assert resumed.training["train"].curve == whole.training["train"].curve
-    assert resumed.metrics == whole.metrics
+    undisturbed, resumed = whole(count), records(killed)["satellite"]
+    assert resumed.predictions_sha256 == undisturbed.predictions_sha256
+    assert resumed.training["train"].curve == undisturbed.training["train"].curve
+    assert resumed.metrics == undisturbed.metrics
     assert not (killed / "checkpoints").exists()

@@ -183,7 +183,7 @@ def test_a_damaged_record_is_set_aside_and_its_run_done_again(pare_bench, tmp_pa
     assert "newer" in err
 
 
-LONG = tuple(word.replace("budget.epochs=1", "budget.epochs=200") for word in TINY)
+LONG = tuple(word.replace("budget.epochs=1", "budget.epochs=80") for word in TINY)
 
 
 @pytest.mark.slow

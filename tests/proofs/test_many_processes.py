@@ -17,6 +17,7 @@ fcntl.flock = flock
 """
 
 
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("flock", ["there", "none"])
 def test_processes_save_all_their_records_in_one_folder(tmp_path, flock, pare_bench):
     """The long form has eight processes of 200 records each: ``PARE_BENCH_PROOFS=long`` (docs/proofs.md)."""
