@@ -118,6 +118,10 @@ def _draw(section: Section, seen: Overview, safe: Callable[[str], str]) -> _Char
 
 def _draw_overview(section: Section, seen: Overview, add: Callable[[charts.Spec, str], None]) -> None:
     add(charts.ranks(section.ranked, seen.intervals), "Mean ranks" + (" with 95% bootstrap intervals" if seen.intervals else ""))
+    if seen.ahead:
+        nearest = seen.ahead[0]
+        words = "each task with its 95% interval over seeds, last the mean over tasks with its own"
+        add(charts.forest(nearest), f"Gain of {nearest.first} over {nearest.second}: {words}")
     if seen.critical is not None:
         add(charts.critical_difference(seen.critical.mean_ranks, seen.critical.groups, seen.critical.difference), seen.critical.caption)
     if seen.profiles:
