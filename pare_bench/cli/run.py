@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from pare_bench.cli import output
+from pare_bench.cli.run_results import print_results
 from pare_bench.errors import ExitCode, TerminatedError, UsageError
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def run_command(
         results = run_all(registry, planned, store, display, summary, command=command, executor=executor, manner=manner)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(planned)} runs are saved in '{out}'; the same command goes on with the rest")
-    _print_results(results, format)
+    _print_results(results, out, format)
     if display.interrupted:
         return ExitCode.TERMINATED if ended.by_signal else ExitCode.INTERRUPTED
     return _exit_code(results)
@@ -258,39 +259,17 @@ def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:
     _print_table(columns, rows, chosen, title=f"{len(configs)} runs")
 
 
-def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
+def _print_results(results: list[Result], out: Path, chosen: RunFormat | None) -> None:
     if chosen is RunFormat.JSON:
         output.write_json(
             [{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results]
         )
         return
-    warned = any(result.record.warnings() for result in results)
-    second = any(result.record.persistence is not None for result in results)
-    floors = ("floor", "persistence") if second else ("floor",)
-    columns = ("task", "seed", "status", "metric (lower is better)", "score", *floors, "seconds", "data", "record", *(["warning"] if warned else []))
-    rows = []
-    for result in results:
-        record = result.record
-        scored = record.status == "ok" and record.floor is not None
-        rows.append(
-            (
-                record.task.name,
-                str(record.seed),
-                "served" if result.served else record.status,
-                record.primary.name if scored else record.reason or "",
-                f"{record.primary.value:.4f}" if scored else "-",
-                *(f"{value:.4f}" if scored and (value := getattr(record, name)) is not None else "-" for name in floors),
-                f"{sum(record.seconds.values()):.1f}",
-                record.task.tier,
-                str(result.path),
-                *(["; ".join(record.warnings())] if warned else []),
-            )
-        )
-    _print_table(columns, rows, chosen, title=None)
+    print_results(results, out, drawn=output.stdout_is_terminal() if chosen is None else chosen is RunFormat.TABLE)
 
 
 def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], chosen: RunFormat | None, *, title: str | None) -> None:
     if chosen is RunFormat.MD or (chosen is None and not output.stdout_is_terminal()):
         output.write(output.markdown_table(columns, rows))
     else:
-        output.render(output.rich_table(columns, rows, title=title, right=("score", "floor", "persistence", "seconds", "seed")))
+        output.render(output.rich_table(columns, rows, title=title, right=("seed", "epochs", "train examples")))

@@ -24,7 +24,7 @@ def as_table(comparison: Comparison) -> Group:
     drawn: list[Any] = []
     for part in parts(comparison, compact=True):
         if isinstance(part, Table):
-            drawn += [_Fitted(part), Text(part.legend, style="dim")]
+            drawn += [Fitted(part), Text(part.legend, style="dim")]
         elif part.kind == "note":
             drawn.append(Text(f"note: {part.text}"))
         else:
@@ -32,8 +32,8 @@ def as_table(comparison: Comparison) -> Group:
     return Group(*drawn)
 
 
-class _Fitted:
-    """A table that leaves out columns and goes on below where the console is too narrow for it."""
+class Fitted:
+    """Draws a table that leaves out columns and goes on below where the console is too narrow for it."""
 
     def __init__(self, part: Table) -> None:
         self._part = part
