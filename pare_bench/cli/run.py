@@ -7,9 +7,10 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -17,10 +18,11 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.cli.run_results import print_results
-from pare_bench.errors import ExitCode, TerminatedError, UsageError
+from pare_bench.errors import ExitCode, IntegrityError, TerminatedError, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
+    from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
     from pare_bench.runs.campaign import Result
 
@@ -120,7 +122,9 @@ def run_command(
         for each in planned:
             if isinstance(each, Unresolved):
                 output.note(f"{each.config.label()} cannot begin: {each.error}")
-        _print_plan([each for each in planned if not isinstance(each, Unresolved)], format)
+        begun = [each for each in planned if not isinstance(each, Unresolved)]
+        _print_plan(begun, format)
+        _tell_power(store, begun)
         return ExitCode.OK
     store.check_writable()
 
@@ -236,6 +240,24 @@ def _has_gpu_driver() -> bool:
             continue
         return True
     return False
+
+
+def _tell_power(store: Store, configs: list[RunConfig]) -> None:
+    """Say what the planned runs would see, where the store has other methods on the same tasks to take variances from."""
+    from pare_bench.comparison.power import expected_sentence
+    from pare_bench.records.store import read_record
+    from pare_bench.records.variants import Division
+
+    for key in dict.fromkeys(Division(each.suite, each.tier, each.track, each.preset) for each in configs):
+        own = [each for each in configs if Division(each.suite, each.tier, each.track, each.preset) == key]
+        tasks = list(dict.fromkeys(each.task.name for each in own))
+        records = []
+        for path in store.paths(escape(key.suite)) if store.records_folder.is_dir() else ():
+            with suppress(IntegrityError):
+                records.append(read_record(path))
+        text = expected_sentence(records, key, tasks, len({each.seed for each in own}))
+        if text is not None:
+            output.note(text)
 
 
 def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pare_bench.comparison.compare import Comparison
 from pare_bench.comparison.parts import parts
-from pare_bench.comparison.table_parts import Table
+from pare_bench.comparison.table_parts import Sentence, Table
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group
@@ -18,18 +18,23 @@ _HEADING = 9
 
 def as_table(comparison: Comparison) -> Group:
     """Return the comparison as rich tables and lines for a terminal: the answer first."""
+    return drawn(parts(comparison, compact=True))
+
+
+def drawn(shown: Iterable[Table | Sentence]) -> Group:
+    """Return tables and sentences as rich tables and lines for a terminal."""
     from rich.console import Group
     from rich.text import Text
 
-    drawn: list[Any] = []
-    for part in parts(comparison, compact=True):
+    lines: list[Any] = []
+    for part in shown:
         if isinstance(part, Table):
-            drawn += [Fitted(part), Text(part.legend, style="dim")]
+            lines += [Fitted(part), Text(part.legend, style="dim")]
         elif part.kind == "note":
-            drawn.append(Text(f"note: {part.text}"))
+            lines.append(Text(f"note: {part.text}"))
         else:
-            drawn.append(Text(part.text, style="bold" if part.kind == "answer" else ""))
-    return Group(*drawn)
+            lines.append(Text(part.text, style="bold" if part.kind == "answer" else ""))
+    return Group(*lines)
 
 
 class Fitted:
