@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pare_bench import statistics
 from pare_bench.errors import UsageError
@@ -135,12 +136,7 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
     newest = max((runs[method][seed] for method, group in found.items() for seed in group), key=age)
     ((metric, direction),) = measures
     cells = {method: _cell(group, found[method], failed_last=failed_last) for method, group in runs.items()}
-    ranks = dict(zip(cells, statistics.shared_ranks([cell.score for cell in cells.values()], direction), strict=True))
-    leaders = tuple(method for method, rank in ranks.items() if rank == min(ranks.values()))
-    sign = -1.0 if direction == "minimise" else 1.0
-    led = {method for method, cell in cells.items() if seed_difference(cells[leaders[0]], cell).ahead(sign)}
-    tied = tuple(method for method in cells if method in leaders or method not in led)
-    sure = len(tied) == 1 and not any(cell.failed or cell.mean is None for cell in cells.values())
+    led = leaders_of(cells, direction)
     return TaskRow(
         task=task,
         version=newest.task.version,
@@ -151,13 +147,33 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
         floor=newest.floor,
         persistence=newest.persistence,
         cells=cells,
-        ranks=ranks,
-        leaders=leaders,
-        best=leaders[0] if sure else None,
-        tied=tied,
+        ranks=led.ranks,
+        leaders=led.leaders,
+        best=led.best,
+        tied=led.tied,
         span=_span(newest.floor, direction, [score.value for score in scores]),
         other_floors=_other_floors(newest.floor, [runs[method][seed].floor for method, group in found.items() for seed in group]),
     )
+
+
+class Leaders(NamedTuple):
+    """Ranks on a task, who leads, whether that is sure, and whom the leader does not lead by more than the noise of the seeds."""
+
+    ranks: Mapping[str, float]
+    leaders: tuple[str, ...]
+    best: str | None
+    tied: tuple[str, ...]
+
+
+def leaders_of(cells: Mapping[str, Cell], direction: Direction) -> Leaders:
+    """Return who leads on a task."""
+    ranks = dict(zip(cells, statistics.shared_ranks([cell.score for cell in cells.values()], direction), strict=True))
+    leaders = tuple(method for method, rank in ranks.items() if rank == min(ranks.values()))
+    sign = -1.0 if direction == "minimise" else 1.0
+    led = {method for method, cell in cells.items() if seed_difference(cells[leaders[0]], cell).ahead(sign)}
+    tied = tuple(method for method in cells if method in leaders or method not in led)
+    sure = len(tied) == 1 and not any(cell.failed or cell.mean is None for cell in cells.values())
+    return Leaders(ranks, leaders, leaders[0] if sure else None, tied)
 
 
 def _other_floors(floor: float | None, floors: Sequence[float | None]) -> tuple[float, ...]:
