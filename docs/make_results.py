@@ -15,8 +15,9 @@ from pathlib import Path
 
 from pare_bench.cli.output import markdown_table
 from pare_bench.comparison.compare import Comparison, compare
+from pare_bench.comparison.lead import oriented
 from pare_bench.comparison.parts import parts
-from pare_bench.comparison.table_parts import Table
+from pare_bench.comparison.table_parts import Table, points_between, signed_points
 from pare_bench.comparison.tables import markdown
 from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records.record import RunRecord
@@ -33,17 +34,13 @@ BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ec
 def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
     """Return the comparison of the methods that have all tasks, the intervals, and what runs cost.
 
-    Numbers and sentences are those of ``pare-bench compare --stats all --reference pare``, of the pairs those with PaRe.
+    Numbers and sentences are those of ``pare-bench compare --stats all``: of the pairs those with PaRe, corrected for all as on the site.
     """
-    records = [record for record in records if record.suite == suite and record.track == "clean" and record.preset == "cpu"]
-    scored: dict[str, set[str]] = {}
-    for record in records:
-        if record.status == "ok":
-            scored.setdefault(record.method.name, set()).add(record.task.name)
-    present = [method for method in methods if scored.get(method) == set(tasks) and method != "constant"]
-    comparison = compare(records, present, suite, suite_tasks=tasks, stats="all", reference="pare")
+    records, scored = _of_suite(records, suite)
+    present = _complete(scored, methods, tasks)
+    comparison = compare(records, present, suite, suite_tasks=tasks, stats="all")
     # With this many methods the differences per task and all pairs fill pages: the site and JSON have them.
-    short = parts(replace(comparison, pairs=comparison.against, against=()))
+    short = parts(replace(comparison, pairs=tuple(pair for pair in comparison.pairs if "pare" in (pair.first, pair.second))))
     shown = [part for part in short if not (isinstance(part, Table) and part.columns[0] == "difference")]
     sections = [markdown(shown), "95% intervals of the means over seeds (Student):", _intervals(comparison)]
     partial = [f"`{method}` ({len(done)} of {len(tasks)} tasks)" for method, done in sorted(scored.items()) if done != set(tasks)]
@@ -52,14 +49,35 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
     return "\n\n".join([*sections, "What the suite cost, one thread of a busy machine:", _costs(records, present)])
 
 
-def controls_section(records: list[RunRecord]) -> str:
-    """Return the controls against naive fine-tuning on each suite, as ``pare-bench compare --reference full_finetune`` has them."""
-    rows = [
-        (suite, pair.first, *map(str, pair.result), f"{pair.p:.3g}", f"{pair.p_holm:.3g}", pair.verdict)
-        for suite in SUITES
-        for pair in compare(records, CONTROLS, suite, preset="cpu", reference="full_finetune").against
-    ]
-    return markdown_table(("suite", "against full_finetune", "wins", "ties", "losses", "p", "p (Holm)", "verdict"), rows)
+def _of_suite(records: list[RunRecord], suite: str) -> tuple[list[RunRecord], dict[str, set[str]]]:
+    """Return the records of a suite, and the tasks on which each method has a score."""
+    records = [record for record in records if record.suite == suite and record.track == "clean" and record.preset == "cpu"]
+    scored: dict[str, set[str]] = {}
+    for record in records:
+        if record.status == "ok":
+            scored.setdefault(record.method.name, set()).add(record.task.name)
+    return records, scored
+
+
+def _complete(scored: dict[str, set[str]], methods: tuple[str, ...], tasks: tuple[str, ...]) -> list[str]:
+    """Return the methods with all tasks, without the one that is the floor itself: those that the leaderboard's page tests."""
+    return [method for method in methods if scored.get(method) == set(tasks) and method != "constant"]
+
+
+def controls_section(records: list[RunRecord], registry: Registry) -> str:
+    """Return the controls against naive fine-tuning on each suite, corrected with all pairs of the suite's methods: the page's verdicts."""
+    rows = []
+    for suite in SUITES:
+        tasks = registry.spec("suite", suite).tasks
+        own, scored = _of_suite(records, suite)
+        found = compare(own, _complete(scored, registry.names("method"), tasks), suite, suite_tasks=tasks)
+        pairs = {pair.second: pair for pair in oriented(found.pairs, CONTROLS[0])}
+        for control in CONTROLS[1:]:
+            pair = pairs[control]
+            effect = (signed_points(pair.effect.mean), points_between(pair.effect.interval)) if pair.effect else ("-", "-")
+            rows.append((suite, control, *effect, *map(str, pair.result), f"{pair.p:.3g}", f"{pair.p_holm:.3g} ({pair.family})", pair.verdict))
+    columns = ("suite", "full_finetune vs", "effect", "95% interval", "wins", "ties", "losses", "p", "p (Holm, pairs)", "verdict")
+    return markdown_table(columns, rows)
 
 
 def optimism_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
@@ -149,7 +167,7 @@ def _section(name: str, records: list[RunRecord], registry: Registry) -> str:
     if name == "benefit":
         return benefit_section(records)
     if name == "controls":
-        return controls_section(records)
+        return controls_section(records, registry)
     suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
     write = optimism_section if name == "optimism" else suite_section
     return write(records, suite, registry.names("method"), registry.spec("suite", suite).tasks)

@@ -23,12 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from pare_bench.cli import output
     from pare_bench.cli.app import build_app, plain_call
+    from pare_bench.cli.loading import told_of_torch
 
     output.prepare()
     # One line for a warning, too: where in the code it arose is of no use to who reads it.
     warnings.showwarning = lambda message, *_, **__: output.note(f"warning: {message}")
     try:
-        with interrupts_shown():
+        with interrupts_shown(), told_of_torch():
             arguments = list(sys.argv[1:] if argv is None else argv)
             plain = plain_call(arguments)
             result = plain() if plain else build_app(arguments)(args=arguments, prog_name="pare-bench", standalone_mode=False)

@@ -17,6 +17,7 @@ from pare_bench.version import __version__
 _VERBS: Mapping[str, str] = {
     "run": "run:run_command",
     "compare": "compare:compare_command",
+    "power": "power:power_command",
     "status": "status:status_command",
     "explain": "explain:explain_command",
     "reproduce": "reproduce:reproduce_command",

@@ -121,9 +121,11 @@ def show_command(
 def _show(section: Section, *, drawn: bool | None) -> None:
     table = output.stdout_is_terminal() if drawn is None else drawn
     columns = ("method", "mean rank", *(f"{task.name} {'↑' if task.direction == 'maximise' else '↓'}" for task in section.tasks), "time", "trained")
-    if not table:
+    if table:
+        _draw(section)
+    else:
         output.write(f"**{section.title}**\n")
-    output.table(columns, [*(_cells(row, section) for row in section.ranked), *_floors(section)], title=section.title, right=columns[1:], drawn=table)
+        output.table(columns, [*(_cells(row, section) for row in section.ranked), *_floors(section)], drawn=False)
     if section.partial:
         if not table:
             output.write("")
@@ -131,6 +133,26 @@ def _show(section: Section, *, drawn: bool | None) -> None:
         output.table(("not ranked", "tasks", "why"), rows, drawn=table)
     if not table:
         output.write("")
+
+
+def _draw(section: Section) -> None:
+    """Draw the ranking so that it fits the terminal: short numbers, and tasks that find no room in further tables below."""
+    from pare_bench.comparison.screen import Fitted
+    from pare_bench.comparison.table_parts import Table, short
+    from pare_bench.report.numbers import count, duration
+
+    rows, bold = [], set()
+    best = [min((row.cells[task.name].rank or 0.0 for row in section.ranked), default=0.0) for task in section.tasks]
+    for place, row in enumerate(section.ranked):
+        cells = [row.cells[task.name] for task in section.tasks]
+        scores = (short(cell.mean) + ("" if cell.half is None else f"±{short(cell.half)}") for cell in cells)
+        rows.append((row.label, f"{row.mean_rank:.2f}", duration(row.seconds), count(row.parameters), *scores))
+        bold |= {(place, 4 + column) for column, cell in enumerate(cells) if cell.rank == best[column]}
+    for name, values in _floor_values(section):
+        rows.append((f"({name})", "", "", "", *map(short, values)))
+    names = (f"{task.name} {'↑' if task.direction == 'maximise' else '↓'}" for task in section.tasks)
+    columns = ("method", "rank", "time", "trained", *names)
+    output.render(Fitted(Table(section.title, columns, tuple(rows), ("method",), "", frozenset(bold))))
 
 
 def _cells(row: Row, section: Section) -> tuple[str, ...]:
@@ -147,11 +169,12 @@ def _floors(section: Section) -> list[tuple[str, ...]]:
     """Return the rows of the floors: what ignores its input, and where a task's fields evolve, what says that nothing changes."""
     from pare_bench.report.numbers import number
 
-    rows = []
-    for name, values in (("floor", [task.floor for task in section.tasks]), ("persistence", [task.persistence for task in section.tasks])):
-        if any(value is not None for value in values):
-            rows.append((f"({name})", "", *("-" if value is None else number(value) for value in values), "", ""))
-    return rows
+    return [(f"({name})", "", *map(number, values), "", "") for name, values in _floor_values(section)]
+
+
+def _floor_values(section: Section) -> list[tuple[str, list[float | None]]]:
+    both = [("floor", [task.floor for task in section.tasks]), ("persistence", [task.persistence for task in section.tasks])]
+    return [(name, values) for name, values in both if any(value is not None for value in values)]
 
 
 def _csv(shown: tuple[Section, ...]) -> str:

@@ -72,7 +72,7 @@ def compare_command(
     condition = parse_condition(fail_if) if fail_if is not None else None
     registry = Registry.from_environment()
     comparison = compare(
-        _records(Store(out), suite, methods),
+        records_of(Store(out), suite, methods),
         methods,
         suite,
         tier=tier,
@@ -97,7 +97,7 @@ def compare_command(
     return ExitCode.GATE_NOT_MET if failures else ExitCode.OK
 
 
-def _records(store: Store, suite: str, methods: Sequence[str]) -> list[RunRecord]:
+def records_of(store: Store, suite: str, methods: Sequence[str]) -> list[RunRecord]:
     """Return the records of these methods on this suite: the others need not be read.
 
     Raises:

@@ -134,6 +134,7 @@ def _draw_tasks(
     _check(places)
     drawn, missing = [], None
     for task, place in zip(tasks, places, strict=True):
+        _tell(task, tasks)
         try:
             data = chosen_data(registry, task, choice)
             samples = samples_of_task(data, (split or SplitName.TRAIN).value, indices)
@@ -171,6 +172,12 @@ def _draw_runs(
     return int(ExitCode.OK)
 
 
+def _tell(task: str, tasks: Sequence[str]) -> None:
+    """Say which task of several is next: where its data are not in the cache, making them takes minutes."""
+    if len(tasks) > 1:
+        output.note(f"[{tasks.index(task) + 1}/{len(tasks)}] {task}: making or reading its data")
+
+
 def _check(places: Sequence[Path]) -> None:
     """Fail before any data are made when nothing could be drawn."""
     from pare_bench.pictures.figures import check_installed, check_suffix
@@ -195,6 +202,7 @@ def _summarise(registry: Registry, tasks: Sequence[str], choice: Choice, chosen:
 
     described = []
     for task in tasks:
+        _tell(task, tasks)
         data = chosen_data(registry, task, choice)
         described += [(task, data.tier, each) for each in summary(splits_of(data))]
     print_splits(described, chosen)

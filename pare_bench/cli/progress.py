@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pare_bench.cli import output
+from pare_bench.report.numbers import duration
 from pare_bench.training.launched import is_main_process
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
     from pare_bench.runs.campaign import Display, Result
     from pare_bench.training.progress import EpochReport
+
+
+#: Narrower terminals leave the method's name, which is that of all runs, out of the bars.
+WIDE = 100
 
 
 class PlainDisplay:
@@ -80,7 +85,7 @@ class PlainDisplay:
 
 
 class BarDisplay(PlainDisplay):
-    """Two bars: all runs, and the current stage with loss, validation score and time left."""
+    """Two bars: all runs with the time left, and the current stage with loss and validation score."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         super().__init__(total)
@@ -92,6 +97,8 @@ class BarDisplay(PlainDisplay):
     def begin(self, config: RunConfig) -> None:
         """Name the run."""
         super().begin(config)
+        if self.progress.console.width < WIDE:
+            self.name = f"{config.task.name} seed {config.seed}"
         self.loss = self.validation = ""
 
     def stage(self, name: str, total: int | None = None) -> None:
@@ -103,6 +110,7 @@ class BarDisplay(PlainDisplay):
         if loss is not None:
             self.loss = f"loss {loss:.3f}"
         self.progress.update(self.current, advance=steps, detail=self._detail())
+        self.progress.update(self.all_runs, detail=self.time_left())
 
     def epoch(self, report: EpochReport) -> None:
         """Show the validation score."""
@@ -111,8 +119,31 @@ class BarDisplay(PlainDisplay):
 
     def end(self, result: Result) -> None:
         """Print the line of the run and move the upper bar."""
-        super().end(result)
-        self.progress.update(self.all_runs, advance=1, detail=self.time_left().removeprefix(", "))
+        self.done += 1
+        if not result.served:
+            self.trained_seconds.append(time.monotonic() - self.started)
+        self.say(f"[{self.done}/{self.total}] {self.line(result)}")
+        self.progress.update(self.all_runs, advance=1, detail=self.time_left())
+
+    def line(self, result: Result) -> str:
+        """Return what became of a run in a line that fits: the table below has the rest."""
+        record = result.record
+        if record.status != "ok":
+            return super().line(result).partition(" -> ")[0]
+        how = "served" if result.served else duration(time.monotonic() - self.started)
+        return f"{record.task.name} seed {record.seed}: {record.primary.name} {record.primary.value:.4f} (floor {record.floor:.4f}), {how}"
+
+    def time_left(self) -> str:
+        """Return the time left in all: that of the stage, and for each other run what one takes."""
+        task = next(task for task in self.progress.tasks if task.id == self.current)
+        running = self.done + 1 <= self.total and self.progress.tasks[0].completed == self.done
+        stage = (task.time_remaining or 0.0) if running else 0.0
+        rest = self.total - self.done - (1 if running else 0)
+        if not stage and not self.trained_seconds:
+            return ""
+        each = sum(self.trained_seconds) / len(self.trained_seconds) if self.trained_seconds else time.monotonic() - self.started + stage
+        seconds = stage + rest * each
+        return f"{duration(seconds)} left" if seconds >= 1 else ""
 
     def say(self, line: str) -> None:
         """Print above the bars."""
@@ -128,8 +159,17 @@ def progress_display(total: int) -> Iterator[Display]:
     if not output.stderr_is_terminal() or not is_main_process():
         yield PlainDisplay(total)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[detail]}", markup=False), console=output.console(sys.stderr), transient=True) as progress:
+    console = output.console(sys.stderr)
+    # Names and scores get what is left of the width, so that bars stay where they are.
+    name = min(44, max(12, console.width // 2 - 12))
+    columns = (
+        TextColumn("{task.description}", markup=False, table_column=Column(width=name, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=12, table_column=Column(width=12)),
+        MofNCompleteColumn(table_column=Column(min_width=7, no_wrap=True)),
+        TextColumn("{task.fields[detail]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
         yield BarDisplay(total, progress)

@@ -7,19 +7,22 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from pare_bench.cli import output
-from pare_bench.errors import ExitCode, TerminatedError, UsageError
+from pare_bench.cli.run_results import print_results
+from pare_bench.errors import ExitCode, IntegrityError, TerminatedError, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
+    from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
     from pare_bench.runs.campaign import Result
 
@@ -119,7 +122,9 @@ def run_command(
         for each in planned:
             if isinstance(each, Unresolved):
                 output.note(f"{each.config.label()} cannot begin: {each.error}")
-        _print_plan([each for each in planned if not isinstance(each, Unresolved)], format)
+        begun = [each for each in planned if not isinstance(each, Unresolved)]
+        _print_plan(begun, format)
+        _tell_power(store, begun)
         return ExitCode.OK
     store.check_writable()
 
@@ -134,7 +139,7 @@ def run_command(
         results = run_all(registry, planned, store, display, summary, command=command, executor=executor, manner=manner)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(planned)} runs are saved in '{out}'; the same command goes on with the rest")
-    _print_results(results, format)
+    _print_results(results, out, format)
     if display.interrupted:
         return ExitCode.TERMINATED if ended.by_signal else ExitCode.INTERRUPTED
     return _exit_code(results)
@@ -237,6 +242,24 @@ def _has_gpu_driver() -> bool:
     return False
 
 
+def _tell_power(store: Store, configs: list[RunConfig]) -> None:
+    """Say what the planned runs would see, where the store has other methods on the same tasks to take variances from."""
+    from pare_bench.comparison.power import expected_sentence
+    from pare_bench.records.store import read_record
+    from pare_bench.records.variants import Division
+
+    for key in dict.fromkeys(Division(each.suite, each.tier, each.track, each.preset) for each in configs):
+        own = [each for each in configs if Division(each.suite, each.tier, each.track, each.preset) == key]
+        tasks = list(dict.fromkeys(each.task.name for each in own))
+        records = []
+        for path in store.paths(escape(key.suite)) if store.records_folder.is_dir() else ():
+            with suppress(IntegrityError):
+                records.append(read_record(path))
+        text = expected_sentence(records, key, tasks, len({each.seed for each in own}))
+        if text is not None:
+            output.note(text)
+
+
 def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:
     if chosen is RunFormat.JSON:
         output.write_json([config.model_dump(mode="json") for config in configs])
@@ -258,39 +281,17 @@ def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:
     _print_table(columns, rows, chosen, title=f"{len(configs)} runs")
 
 
-def _print_results(results: list[Result], chosen: RunFormat | None) -> None:
+def _print_results(results: list[Result], out: Path, chosen: RunFormat | None) -> None:
     if chosen is RunFormat.JSON:
         output.write_json(
             [{"served": result.served, "path": str(result.path), **result.record.model_dump(mode="json", by_alias=True)} for result in results]
         )
         return
-    warned = any(result.record.warnings() for result in results)
-    second = any(result.record.persistence is not None for result in results)
-    floors = ("floor", "persistence") if second else ("floor",)
-    columns = ("task", "seed", "status", "metric (lower is better)", "score", *floors, "seconds", "data", "record", *(["warning"] if warned else []))
-    rows = []
-    for result in results:
-        record = result.record
-        scored = record.status == "ok" and record.floor is not None
-        rows.append(
-            (
-                record.task.name,
-                str(record.seed),
-                "served" if result.served else record.status,
-                record.primary.name if scored else record.reason or "",
-                f"{record.primary.value:.4f}" if scored else "-",
-                *(f"{value:.4f}" if scored and (value := getattr(record, name)) is not None else "-" for name in floors),
-                f"{sum(record.seconds.values()):.1f}",
-                record.task.tier,
-                str(result.path),
-                *(["; ".join(record.warnings())] if warned else []),
-            )
-        )
-    _print_table(columns, rows, chosen, title=None)
+    print_results(results, out, drawn=output.stdout_is_terminal() if chosen is None else chosen is RunFormat.TABLE)
 
 
 def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], chosen: RunFormat | None, *, title: str | None) -> None:
     if chosen is RunFormat.MD or (chosen is None and not output.stdout_is_terminal()):
         output.write(output.markdown_table(columns, rows))
     else:
-        output.render(output.rich_table(columns, rows, title=title, right=("score", "floor", "persistence", "seconds", "seed")))
+        output.render(output.rich_table(columns, rows, title=title, right=("seed", "epochs", "train examples")))

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pare_bench.comparison import design
 from pare_bench.comparison.contrasts import ROPE, Pair, contrasts
+from pare_bench.comparison.lead import Lead, answer, lead
 from pare_bench.comparison.missing import Policy, choose_data, choose_division
 from pare_bench.comparison.optimism import Gap, optimism_gaps
 from pare_bench.comparison.overall import Overall, mean_ranks, overall
@@ -26,9 +27,10 @@ from pare_bench.records.variants import Data, Division, age, asked_data, counted
 class Comparison:
     """Everything that a table of the comparison shows.
 
-    ``sentence`` says what this many tasks and seeds can show; ``optimism`` has the methods and tasks with scores in both tracks; ``against`` are
-    the pairs with ``reference``, corrected for those alone; ``overall`` is there where all statistics were asked for, ``printed`` and ``cards``
-    where published numbers were.
+    ``pairs`` are all pairs of the methods, corrected together; ``lead`` says who is ahead over all tasks, ``answer`` is that in sentences, with what
+    the design would have seen; ``sentence`` says what rank tests over so many tasks can show. ``optimism`` has the methods and tasks with scores in
+    both tracks; ``against`` are the pairs with ``reference``, corrected for those alone; ``overall`` is there where all statistics were asked for,
+    ``printed`` and ``cards`` where published numbers were.
     """
 
     division: Division
@@ -36,6 +38,8 @@ class Comparison:
     tasks: tuple[TaskRow, ...]
     pairs: tuple[Pair, ...]
     mean_ranks: Mapping[str, float]
+    lead: Lead | None
+    answer: tuple[str, ...]
     sentence: str
     notes: tuple[str, ...]
     optimism: tuple[Gap, ...] = ()
@@ -110,6 +114,7 @@ def compare(
     used = [run for method in methods for task, chosen in data.items() for run in found[method].get(task, {}).get(chosen, {}).values()]
     ranks = mean_ranks(rows, methods)
     pairs = contrasts(rows, list(combinations(methods, 2)), rope=rope, posterior=stats == "all")
+    ahead = lead(methods, pairs)
     dropped = tuple(task for task in covered if task not in data)
     others = [method for method in methods if method != reference]
     return Comparison(
@@ -118,8 +123,15 @@ def compare(
         tasks=rows,
         pairs=pairs,
         mean_ranks=ranks,
-        sentence=design.power_sentence(rows, len(methods), reference),
-        notes=(*design.notes(division, rows, suite_tasks, dropped, rope), *design.mixed_versions(used)),
+        lead=ahead,
+        answer=answer(rows, ahead, len(methods)),
+        sentence=design.ranks_sentence(rows, len(methods), reference),
+        notes=(
+            *design.notes(division, rows, suite_tasks, dropped, rope),
+            *(text for pair in pairs if (text := pair.disagreement) is not None),
+            *design.left_out(data, found),
+            *design.mixed_versions(used),
+        ),
         optimism=_gaps(of_suite, division, methods, data),
         missing=missing,
         dropped=dropped,

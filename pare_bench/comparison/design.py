@@ -1,23 +1,21 @@
-"""What so many tasks and seeds can show: the sentence that stands before every verdict of a test, and the notes below a comparison."""
+"""What rank tests over so many tasks can show, and the notes below a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pare_bench import statistics
 from pare_bench.comparison.contrasts import ALPHA
-from pare_bench.comparison.table_parts import many, many_between
+from pare_bench.comparison.table_parts import many, number
 from pare_bench.comparison.task_rows import TaskRow
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Division
+from pare_bench.records.variants import Data, Division
 
 
-def power_sentence(rows: Sequence[TaskRow], num_methods: int, reference: str | None = None) -> str:
-    """Return what tests over these tasks, and intervals over these seeds, can show whatever the scores are."""
-    counts = [cell.n for row in rows for cell in row.cells.values() if cell.n]
-    design = f"{many(len(rows), 'task')} and {many_between(counts, 'seed')}"
+def ranks_sentence(rows: Sequence[TaskRow], num_methods: int, reference: str | None = None) -> str:
+    """Return what sign and signed-rank tests over these tasks can show whatever the scores are."""
     smallest, pairs = statistics.smallest_possible_p(len(rows)), statistics.holm_factor(num_methods)
-    text = f"with {design} the smallest possible two-sided p of a signed-rank or sign test over tasks is {smallest:.2g}"
+    text = f"with {many(len(rows), 'task')} the smallest possible two-sided p of a signed-rank or sign test over tasks is {smallest:.2g}"
     if pairs > 1:
         text += f", {min(1.0, smallest * pairs):.2g} after Holm's correction for {pairs} pairs"
     if pairs > 1 and reference is not None:
@@ -27,12 +25,6 @@ def power_sentence(rows: Sequence[TaskRow], num_methods: int, reference: str | N
         text += ", so no scores whatever could reach 0.05"
     elif wins is not None:
         text += f": a sign test takes {wins} wins of {len(rows)} to reach 0.05"
-    if min(counts) < 2:
-        text += "; one seed gives no interval, so where a method has one, any difference may be seed noise and no method is called best"
-    if max(counts) >= 2:
-        beyond = sum(row.best is not None for row in rows)
-        text += f"; on {beyond} of {many(len(rows), 'task')} one method leads by more than its 95% interval over seeds"
-        text += ", the other leads may be seed noise" if beyond < len(rows) else ""
     return text
 
 
@@ -53,6 +45,9 @@ def notes(division: Division, rows: Sequence[TaskRow], suite_tasks: Sequence[str
         found.append(f"no common scale (no floor that is worse than perfect) on {', '.join(unscaled)}: only equal scores are practically equal there")
     for row in rows:
         found += _row_notes(row)
+    low = [f"{', '.join(names)} on {row.task}" for row in rows if (names := _no_better(row))]
+    if low:
+        found.append(f"no better than the constant floor: {'; '.join(low)}")
     return tuple(found)
 
 
@@ -69,12 +64,49 @@ def mixed_versions(records: Iterable[RunRecord]) -> tuple[str, ...]:
 def _row_notes(row: TaskRow) -> list[str]:
     found = []
     if len({tuple(cell.seeds) for cell in row.cells.values() if cell.seeds}) > 1:
-        found.append(f"{row.task}: the methods have different seeds; means are over each one's own, intervals of differences over common ones")
+        rule = f"differences are over common ones where two methods have {statistics.VERDICT_SEEDS}, else over all of both"
+        found.append(f"{row.task}: the methods have different seeds; means are over each one's own, {rule}")
+    if row.other_floors:
+        others = ", ".join(map(number, row.other_floors))
+        found.append(f"{row.task}: the records disagree on the floor: {number(row.floor)} in the newest, which is used, {others} in others")
     for method, cell in row.cells.items():
         end = "it takes the last rank" if cell.last else "its mean leaves this seed out"
         found += [f"{row.task}: {method} seed {seed} {reason}; {end}" for seed, reason in cell.failed.items()]
         if cell.mean is None and not cell.failed:
             found.append(f"{row.task}: {method} has no run; it takes the last rank")
-        if cell.mean is not None and row.floor is not None and (cell.mean >= row.floor if row.direction == "minimise" else cell.mean <= row.floor):
-            found.append(f"{row.task}: {method} is no better than the constant floor")
+        bad = [seed for seed, value in cell.seeds.items() if row.diverged(value)]
+        if bad:
+            named = f"seed {bad[0]}" if len(bad) == 1 else f"seeds {', '.join(map(str, bad))}"
+            found.append(
+                f"{row.task}: {method} {named} diverged: as far below the floor as perfect is above it, or farther; its gain counts as -100 points"
+            )
     return found
+
+
+def _no_better(row: TaskRow) -> list[str]:
+    """Return the methods whose mean is the floor or worse, but for diverged runs, which have a note of their own."""
+    found = []
+    for method, cell in row.cells.items():
+        if cell.mean is None or row.floor is None or any(row.diverged(value) for value in cell.seeds.values()):
+            continue
+        if statistics.same(cell.mean, row.floor) or (cell.mean > row.floor if row.direction == "minimise" else cell.mean < row.floor):
+            found.append(method)
+    return found
+
+
+def left_out(tasks: Mapping[str, Data], found: Mapping[str, Mapping[str, Mapping[Data, Mapping[int, RunRecord]]]]) -> tuple[str, ...]:
+    """Return one note on runs of the methods that are not compared, since they are on another version or other bytes of a task's data.
+
+    ``tasks`` are those compared with their data, ``found`` has the runs as method -> task -> data -> seed -> record.
+    """
+    counts: dict[str, int] = {}
+    for by_task in found.values():
+        for task, chosen in tasks.items():
+            for data, runs in by_task.get(task, {}).items():
+                if data != chosen:
+                    kind = "another version of the task" if data.version != chosen.version else "other data of the same version"
+                    counts[kind] = counts.get(kind, 0) + len(runs)
+    if not counts:
+        return ()
+    texts = [f"{many(count, 'run')} on {kind}" for kind, count in sorted(counts.items())]
+    return (f"not compared: {' and '.join(texts)}",)

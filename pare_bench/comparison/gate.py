@@ -23,7 +23,8 @@ _CONDITIONS = {"worse": {"p": (0.05, (0.0, 1.0)), "effect": (0.0, (0.0, 1.0))}}
 class Condition:
     """``worse(p, effect)``: a method is worse than the reference with a corrected p of at most ``p`` and a mean loss of at least ``effect``.
 
-    The loss is the mean over tasks of the difference as a share of the way from floor to perfect score.
+    The loss is the mean over tasks of the difference as a share of the way from floor to perfect score, and p is that of this mean, as in the
+    verdict.
     """
 
     name: str
@@ -74,7 +75,7 @@ def violations(condition: Condition, comparison: Comparison) -> list[str]:
         UsageError: there is no reference, or the condition could not be met by any scores, so that passing would mean nothing.
     """
     pairs = _against(comparison)
-    smallest = statistics.smallest_possible_p(len(comparison.tasks)) * len(pairs)
+    smallest = _smallest_p(comparison, pairs)
     if smallest > condition.p:
         raise UsageError(
             f"no scores could meet '{condition.name}(p={condition.p:g})': with {many(len(comparison.tasks), 'task')} and {many(len(pairs), 'pair')} "
@@ -85,11 +86,24 @@ def violations(condition: Condition, comparison: Comparison) -> list[str]:
     for pair in pairs:
         if pair.effect is None and condition.effect > 0:
             raise UsageError("an effect needs tasks with a floor that is worse than perfect; here one has none", hint="--fail-if 'worse(p=0.05)'")
-        loss = None if pair.effect is None else -pair.effect
-        if pair.favours == pair.second and pair.p_holm <= condition.p and (loss is None or loss >= condition.effect):
+        loss = None if pair.effect is None else 0.0 - pair.effect.mean
+        # A single task gives no p: only a condition that asks for none gets here.
+        p = 1.0 if pair.p_holm is None else pair.p_holm
+        if pair.favours == pair.second and p <= condition.p and (loss is None or loss >= condition.effect):
             size = "" if loss is None else f", mean loss {loss:.4f} of the way from floor to perfect"
-            found.append(f"{pair.first} is worse than {pair.second}: p = {pair.p_holm:.3g} ({pair.test}, Holm for {len(pairs)}){size}")
+            found.append(f"{pair.first} is worse than {pair.second}: {_p_text(pair)} ({pair.test}, Holm for {len(pairs)}){size}")
     return found
+
+
+def _smallest_p(comparison: Comparison, pairs: Sequence[Pair]) -> float:
+    """Return the smallest p that any scores could give: 1 for the effect on a single task, which says nothing of others, else none is too small."""
+    if all(pair.effect is not None for pair in pairs):
+        return 1.0 if len(comparison.tasks) < 2 else 0.0
+    return statistics.smallest_possible_p(len(comparison.tasks)) * len(pairs)
+
+
+def _p_text(pair: Pair) -> str:
+    return "no p" if pair.p_holm is None else f"p = {pair.p_holm:.3g}"
 
 
 def passed_sentence(comparison: Comparison) -> str:
@@ -97,8 +111,8 @@ def passed_sentence(comparison: Comparison) -> str:
     counts = [cell.n for row in comparison.tasks for cell in row.cells.values() if cell.n]
     seen = []
     for pair in _against(comparison):
-        size = "" if pair.effect is None else f", mean gain {pair.effect:+.4f}"
-        seen.append(f"{pair.first} against {pair.second} p = {pair.p_holm:.3g}{size}")
+        size = "" if pair.effect is None else f", mean gain {pair.effect.mean:+.4f}"
+        seen.append(f"{pair.first} against {pair.second} {_p_text(pair)}{size}")
     design = f"{many(len(comparison.tasks), 'task')}, {many_between(counts, 'seed')}"
     text = f"gate passed on {design}: {'; '.join(seen)}. Not shown to be worse is not shown to be as good"
     if min(counts) < 2:

@@ -14,8 +14,9 @@ from pare_bench.records.variants import AskedData, asked_data, counted, label_re
 class Gap:
     """One method on one task in both tracks. ``gap`` is how much better the ``paper`` score is, in units of the metric (negative: worse).
 
-    ``half_width`` is that of its 95% interval over seeds: paired where both tracks have at least two seeds in common, else Welch's, None where
-    there are too few seeds.
+    ``half_width`` is that of its 95% interval over ``seeds``, None where there are too few: paired where both tracks have the same seeds, or three in
+    common, and then ``clean`` and ``paper`` are the means of these; else of all seeds of both (Welch). No interval is corrected for the number of
+    gaps.
     """
 
     task: str
@@ -59,8 +60,5 @@ def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[AskedDat
 def _gap(task: str, method: str, clean: Sequence[RunRecord], paper: Sequence[RunRecord]) -> Gap:
     better = 1 if clean[0].primary.direction == "minimise" else -1
     first, second = ({record.seed: better * record.primary.value for record in group} for group in (clean, paper))
-    paired = statistics.paired_differences(first, second)
-    half = statistics.half_width(paired) if len(paired) >= 2 else statistics.welch_half_width(list(first.values()), list(second.values()))
-    means = [statistics.mean(list(each.values())) for each in (first, second)]
-    difference = statistics.mean(paired) if paired else means[0] - means[1]
-    return Gap(task, method, better * means[0], better * means[1], difference, half, len(paired) or min(len(first), len(second)))
+    found = statistics.seed_difference(first, second)
+    return Gap(task, method, better * found.means[0], better * found.means[1], found.value, found.half, found.seeds)

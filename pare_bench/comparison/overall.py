@@ -94,7 +94,7 @@ def _scaled(rows: Sequence[TaskRow], methods: Sequence[str], digest: str) -> tup
     found = {method: [_gains(row, method) for row in rows] for method in methods}
     gains = {
         method: Gains(
-            statistics.mean([statistics.mean(each) for each in tasks]),
+            statistics.mean([_gain(row, method) for row in rows]),
             statistics.interquartile_mean(tasks),
             statistics.bootstrap_interval(tasks, "compare", digest, "interquartile mean"),
         )
@@ -110,6 +110,19 @@ def _gains(row: TaskRow, method: str) -> list[float]:
     cells = row.cells.values() if missing else [row.cells[method]]
     gains = [gain for cell in cells for value in cell.seeds.values() if (gain := row.gain(value)) is not None]
     return [min(0.0, *gains)] if missing else gains
+
+
+def _gain(row: TaskRow, method: str) -> float:
+    """Return the gain of the mean score; a missing one as for single seeds."""
+    gain = None if math.isnan(row.cells[method].score) else row.gain(row.cells[method].score)
+    return statistics.mean(_gains(row, method)) if gain is None else gain
+
+
+def mean_gains(rows: Sequence[TaskRow], methods: Sequence[str]) -> dict[str, float]:
+    """Return the mean gain of each method over tasks, empty where a task has no common scale."""
+    if any(row.span is None for row in rows):
+        return {}
+    return {method: statistics.mean([_gain(row, method) for row in rows]) for method in methods}
 
 
 def _cost(row: TaskRow, method: str) -> float:

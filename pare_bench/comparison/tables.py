@@ -1,20 +1,17 @@
-"""A comparison as tables for a terminal, Markdown and LaTeX, and as CSV."""
+"""A comparison as Markdown, LaTeX and CSV; JSON and a terminal's tables have modules of their own."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Sequence
 
 from pare_bench.comparison.compare import Comparison
 from pare_bench.comparison.document import as_json
 from pare_bench.comparison.parts import parts
+from pare_bench.comparison.screen import as_table
 from pare_bench.comparison.table_parts import Sentence, Table
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 __all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "as_table", "markdown"]
 
@@ -61,7 +58,7 @@ def markdown(shown: Iterable[Table | Sentence]) -> str:
     for part in shown:
         if isinstance(part, Table):
             blocks += [f"**{part.title}**"] if part.title else []
-            blocks += ["\n".join(_markdown(part.columns, part.rows)), part.legend]
+            blocks += ["\n".join(_markdown(part)), part.legend]
         elif part.kind == "note" and blocks[-1].startswith("- "):
             blocks[-1] += f"\n- {part.text}"
         else:
@@ -84,7 +81,7 @@ def _latex(part: Table) -> list[str]:
     caption = f"\\caption{{{_escape('. '.join(filter(None, (part.title, part.legend))))}}}"
     columns = "".join("l" if name in part.left else "r" for name in part.columns)
     head = [r"\toprule", _line(part.columns), r"\midrule"]
-    body = [*map(_line, part.rows), r"\bottomrule"]
+    body = [*(_line(row, {place for at, place in part.bold if at == number}) for number, row in enumerate(part.rows)), r"\bottomrule"]
     if len(part.rows) > _PAGE:
         heads = [caption + r" \\", *head, r"\endfirsthead", *head, r"\endhead"]
         return [f"\\begin{{longtable}}{{{columns}}}", *heads, *body, r"\end{longtable}"]
@@ -92,9 +89,10 @@ def _latex(part: Table) -> list[str]:
     return [r"\begin{table}", r"\centering", caption, *tabular, r"\end{table}"]
 
 
-def _line(cells: Sequence[str]) -> str:
+def _line(cells: Sequence[str], bold: Collection[int] = ()) -> str:
     # A hyphen before a number is a minus.
-    return " & ".join(_SIGN.sub("$-$", _escape(cell)) for cell in cells) + r" \\"
+    texts = (_SIGN.sub("$-$", _escape(cell)) for cell in cells)
+    return " & ".join(f"\\textbf{{{text}}}" if place in bold else text for place, text in enumerate(texts)) + r" \\"
 
 
 def _escape(text: str) -> str:
@@ -102,35 +100,6 @@ def _escape(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text).replace("--", "-{}-")
 
 
-def as_table(comparison: Comparison) -> Group:
-    """Return the comparison as rich tables and lines for a terminal."""
-    from rich.console import Group
-    from rich.text import Text
-
-    drawn: list[Any] = []
-    for part in parts(comparison):
-        if isinstance(part, Table):
-            drawn += [_rich(part), Text(part.legend, style="dim")]
-        elif part.kind == "note":
-            drawn.append(Text(f"note: {part.text}"))
-        else:
-            drawn.append(Text(part.text, style="bold"))
-    return Group(*drawn)
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (columns, ["---"] * len(columns), *rows)]
-
-
-def _rich(part: Table) -> Any:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    # Text, not str: rich would read a label's brackets as markup.
-    table = RichTable(title=Text(part.title) if part.title else None, box=box.SIMPLE_HEAD, title_justify="left")
-    for name in part.columns:
-        table.add_column(Text(name), justify="left" if name in part.left else "right", overflow="fold")
-    for row in part.rows:
-        table.add_row(*map(Text, row))
-    return table
+def _markdown(part: Table) -> list[str]:
+    rows = [[f"**{cell}**" if (number, place) in part.bold else cell for place, cell in enumerate(row)] for number, row in enumerate(part.rows)]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (part.columns, ["---"] * len(part.columns), *rows)]

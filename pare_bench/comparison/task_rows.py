@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pare_bench import statistics
 from pare_bench.errors import UsageError
 from pare_bench.records.record import MetricRecord, RunRecord
 from pare_bench.records.variants import age
-from pare_bench.statistics import Direction
+from pare_bench.statistics import Direction, SeedDifference
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One task. ``leaders`` have the best mean; ``best`` is set only where one method leads every other by more than the noise of the seeds.
+    """One task. ``leaders`` have the best mean; ``best`` is set only where one leads: its 95% interval over seeds excludes 0 against every rival.
 
-    ``tied`` are the methods that the leader, or one of several, does not lead by more than that noise, itself included. ``span`` is the distance from
-    the floor to the perfect score; None without a floor, or where a score lies beyond perfect: no common scale then. ``persistence`` is the second
-    floor, of fields that evolve: the score of saying that nothing changes.
+    To claim that one beats all others, each test at 0.05 is enough (Berger 1982): nothing is corrected. ``tied`` are the methods that the leader, or
+    one of several, does not lead by more than that noise, itself included. ``span`` is the distance from the floor to the perfect score; None without
+    a floor, or where a score lies beyond perfect: no common scale then. ``persistence`` is the second floor, of fields that evolve: the score of
+    saying that nothing changes. ``other_floors`` are floors that older ones of the records have.
     """
 
     task: str
@@ -62,6 +64,7 @@ class TaskRow:
     best: str | None
     tied: tuple[str, ...]
     span: float | None
+    other_floors: tuple[float, ...] = ()
 
     @property
     def direction_text(self) -> str:
@@ -74,10 +77,23 @@ class TaskRow:
         return 0.0 if self.direction == "minimise" else 1.0
 
     def gain(self, value: float) -> float | None:
-        """Return a score as a share of the way from the floor (0) to perfect (1); negative: worse than the best constant prediction."""
+        """Return a score as a share of the way from the floor (0) to perfect (1); negative: worse than the best constant prediction.
+
+        It is -1 for all that is as far below the floor as perfect is above it, or farther: a diverged run has lost the whole way, and no more.
+        """
+        share = self._share(value)
+        return None if share is None else max(-1.0, share)
+
+    def diverged(self, value: float) -> bool:
+        """Return whether a score is farther below the floor than perfect is above it."""
+        share = self._share(value)
+        return share is not None and share < -1.0
+
+    def _share(self, value: float) -> float | None:
         if self.floor is None or self.span is None:
             return None
-        return (self.floor - value if self.direction == "minimise" else value - self.floor) / self.span
+        first, second = (self.floor, value) if self.direction == "minimise" else (value, self.floor)
+        return statistics.bounded(statistics.difference(first, second) / self.span)
 
     @property
     def verdict(self) -> str:
@@ -91,7 +107,7 @@ class TaskRow:
             return f"{leader} leads, runs failed"
         if any(cell.mean is None for cell in self.cells.values()):
             return f"{leader} leads, runs missing"
-        return f"{leader} leads, " + ("one seed" if min(cell.n for cell in self.cells.values()) < 2 else "within noise")
+        return f"{leader} leads, " + {1: "one seed", 2: "two seeds"}.get(min(cell.n for cell in self.cells.values()), "within noise")
 
 
 def score_of(record: RunRecord) -> MetricRecord | None:
@@ -120,10 +136,7 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
     newest = max((runs[method][seed] for method, group in found.items() for seed in group), key=age)
     ((metric, direction),) = measures
     cells = {method: _cell(group, found[method], failed_last=failed_last) for method, group in runs.items()}
-    ranks = dict(zip(cells, statistics.shared_ranks([cell.score for cell in cells.values()], direction), strict=True))
-    leaders = tuple(method for method, rank in ranks.items() if rank == min(ranks.values()))
-    tied = tuple(method for method in cells if method in leaders or not _leads_beyond_noise(cells[leaders[0]], cells[method], len(cells), direction))
-    sure = len(tied) == 1 and not any(cell.failed or cell.mean is None for cell in cells.values())
+    led = leaders_of(cells, direction)
     return TaskRow(
         task=task,
         version=newest.task.version,
@@ -134,18 +147,48 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
         floor=newest.floor,
         persistence=newest.persistence,
         cells=cells,
-        ranks=ranks,
-        leaders=leaders,
-        best=leaders[0] if sure else None,
-        tied=tied,
+        ranks=led.ranks,
+        leaders=led.leaders,
+        best=led.best,
+        tied=led.tied,
         span=_span(newest.floor, direction, [score.value for score in scores]),
+        other_floors=_other_floors(newest.floor, [runs[method][seed].floor for method, group in found.items() for seed in group]),
     )
+
+
+class Leaders(NamedTuple):
+    """Ranks on a task, who leads, whether that is sure, and whom the leader does not lead by more than the noise of the seeds."""
+
+    ranks: Mapping[str, float]
+    leaders: tuple[str, ...]
+    best: str | None
+    tied: tuple[str, ...]
+
+
+def leaders_of(cells: Mapping[str, Cell], direction: Direction) -> Leaders:
+    """Return who leads on a task."""
+    ranks = dict(zip(cells, statistics.shared_ranks([cell.score for cell in cells.values()], direction), strict=True))
+    leaders = tuple(method for method, rank in ranks.items() if rank == min(ranks.values()))
+    sign = -1.0 if direction == "minimise" else 1.0
+    led = {method for method, cell in cells.items() if seed_difference(cells[leaders[0]], cell).ahead(sign)}
+    tied = tuple(method for method in cells if method in leaders or method not in led)
+    sure = len(tied) == 1 and not any(cell.failed or cell.mean is None for cell in cells.values())
+    return Leaders(ranks, leaders, leaders[0] if sure else None, tied)
+
+
+def _other_floors(floor: float | None, floors: Sequence[float | None]) -> tuple[float, ...]:
+    others: list[float] = []
+    for each in sorted(each for each in floors if each is not None):
+        if floor is not None and not any(statistics.same(each, known) for known in (floor, *others)):
+            others.append(each)
+    return tuple(others)
 
 
 def _span(floor: float | None, direction: Direction, scores: Sequence[float]) -> float | None:
     if floor is None:
         return None
-    span, beyond = (floor, min(scores) < 0) if direction == "minimise" else (1.0 - floor, max(scores) > 1)
+    span, over = (floor, min(scores)) if direction == "minimise" else (1.0 - floor, 1.0 - max(scores))
+    beyond = over < 0 and not statistics.same(over, 0.0, 1.0)
     return span if span > 0 and not beyond else None
 
 
@@ -164,20 +207,6 @@ def _cell(group: Mapping[int, RunRecord], scores: Mapping[int, MetricRecord], *,
     )
 
 
-def _leads_beyond_noise(leader: Cell, rival: Cell, num_methods: int, direction: Direction) -> bool:
-    # Leading k - 1 rivals at 95% in all takes 1 - 0.05 / (k - 1) against each (Bonferroni).
-    difference, noise = seed_difference(leader, rival, 1 - 0.05 / max(1, num_methods - 1))
-    return noise is not None and (-difference if direction == "minimise" else difference) > noise
-
-
-def seed_difference(first: Cell, second: Cell, confidence: float = 0.95) -> tuple[float, float | None]:
-    """Return the difference first - second and the half width of its interval over seeds, None where there are too few seeds for one.
-
-    Paired by seed where both have at least two seeds in common (Student); else of the means (Welch). Not a number where one has no score.
-    """
-    paired = statistics.paired_differences(first.seeds, second.seeds)
-    if len(paired) >= 2:
-        return statistics.mean(paired), statistics.half_width(paired, confidence)
-    if first.mean is None or second.mean is None:
-        return math.nan, None
-    return first.mean - second.mean, statistics.welch_half_width(list(first.seeds.values()), list(second.seeds.values()), confidence)
+def seed_difference(first: Cell, second: Cell) -> SeedDifference:
+    """Return the difference first - second on the task with its 95% interval over seeds."""
+    return statistics.seed_difference(first.seeds, second.seeds)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pare_bench.comparison.contrasts import Pair
+from pare_bench.comparison.table_parts import points_between, signed_points
 from pare_bench.report.content import Row, Task
 from pare_bench.report.numbers import number
 from pare_bench.report.runs import RunGroup
@@ -24,6 +26,36 @@ def ranks(rows: Sequence[Row], intervals: Mapping[str, tuple[float, float]]) -> 
         for row in rows
     ]
     return _dots(values, "mean rank (1 is best)")
+
+
+def forest(pair: Pair) -> Spec:
+    """Return the gain of the first of two methods on each task in points, with its interval over seeds, and last the effect over tasks."""
+    rows = [
+        (
+            task,
+            detail.gain,
+            None if detail.gain is None or detail.gain_half is None else (detail.gain - detail.gain_half, detail.gain + detail.gain_half),
+        )
+        for task, detail in pair.details.items()
+    ]
+    if pair.effect is not None:
+        rows.append(("over tasks", pair.effect.mean, pair.effect.interval))
+    values = [
+        {
+            "method": name,
+            "value": 100 * gain,
+            "says": f"{name}: {signed_points(gain)} points" + ("" if interval is None else f", {points_between(interval)}"),
+            **_ends(None if interval is None else (100 * interval[0], 100 * interval[1])),
+        }
+        for name, gain, interval in rows
+        if gain is not None
+    ]
+    zero: Spec = {
+        "data": {"values": [{"zero": 0.0}]},
+        "mark": {"type": "rule", "strokeDash": [4, 3], "color": "var(--muted)", "aria": False},
+        "encoding": {"x": {"field": "zero", "type": "quantitative"}},
+    }
+    return _dots(values, f"points of gain of {pair.first} over {pair.second}", [zero])
 
 
 def task_scores(task: Task, rows: Sequence[Row]) -> Spec:

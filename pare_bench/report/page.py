@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pare_bench.comparison.contrasts import ROPE
 from pare_bench.comparison.printed import Printed
-from pare_bench.comparison.table_parts import ends
+from pare_bench.comparison.table_parts import ends, p_text, points_between, signed_points
 from pare_bench.errors import EnvironmentFault
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, RunRecord
 from pare_bench.report import MAX_RUNS, charts
@@ -21,6 +21,7 @@ from pare_bench.report.drawing import svg
 from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.ranking import Overview, overview, pareto_front
 from pare_bench.report.runs import RunGroup
+from pare_bench.statistics import smallest_seen
 from pare_bench.version import __version__
 
 Drawn = list[tuple[str, str]]
@@ -70,7 +71,8 @@ def page(
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {
         "number": number, "duration": duration, "count": count, "summed": _sizes, "stages": _stages, "memory": _memory, "software": _software,
-        "components": _components, "ends": ends,
+        "components": _components, "ends": ends, "p_text": p_text, "points_between": points_between, "signed_points": signed_points,
+        "smallest_seen": smallest_seen,
     }  # fmt: skip
     text: str = environment.from_string(_part("page.html").lstrip()).render(
         title=title,
@@ -118,6 +120,10 @@ def _draw(section: Section, seen: Overview, safe: Callable[[str], str]) -> _Char
 
 def _draw_overview(section: Section, seen: Overview, add: Callable[[charts.Spec, str], None]) -> None:
     add(charts.ranks(section.ranked, seen.intervals), "Mean ranks" + (" with 95% bootstrap intervals" if seen.intervals else ""))
+    if seen.ahead:
+        nearest = seen.ahead[0]
+        words = "each task with its 95% interval over seeds, last the mean over tasks with its own"
+        add(charts.forest(nearest), f"Gain of {nearest.first} over {nearest.second}: {words}")
     if seen.critical is not None:
         add(charts.critical_difference(seen.critical.mean_ranks, seen.critical.groups, seen.critical.difference), seen.critical.caption)
     if seen.profiles:

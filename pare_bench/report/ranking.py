@@ -9,6 +9,7 @@ from itertools import combinations
 from pare_bench import statistics
 from pare_bench.comparison import design
 from pare_bench.comparison.contrasts import ALPHA, Pair, contrasts
+from pare_bench.comparison.lead import answer, lead
 from pare_bench.comparison.overall import Overall, mean_ranks, omnibus_sentence, overall, rank_intervals
 from pare_bench.comparison.table_parts import design_text
 from pare_bench.report.content import Row, Section, Task
@@ -46,7 +47,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Overview:
-    """``intervals`` are those of mean ranks; ``profiles`` has, per method, pairs (ratio to the best, share of tasks within it)."""
+    """``intervals`` are those of mean ranks; ``profiles`` has, per method, pairs (ratio to the best, share of tasks within it).
+
+    ``answer`` says who is ahead, how sure that is and what the design would have seen; ``ahead`` are the pairs of that method with every other.
+    """
 
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     critical: Critical | None = None
@@ -56,6 +60,8 @@ class Overview:
     notes: Sequence[str] = ()
     standings: Sequence[Standing] = ()
     pairs: Sequence[Pair] = ()
+    answer: Sequence[str] = ()
+    ahead: Sequence[Pair] = ()
 
 
 def overview(section: Section) -> Overview:
@@ -76,8 +82,10 @@ def overview(section: Section) -> Overview:
     pairs = contrasts(rows, list(combinations(labels, 2)))
     found = overall(rows, labels, ranks, pairs)
     words = design_text(rows)
-    sentence = design.power_sentence(rows, len(labels))
-    notes = [POLICY, *_left_out(floors), sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
+    sentence = design.ranks_sentence(rows, len(labels))
+    ahead = lead(labels, pairs)
+    disagreements = [text for pair in pairs if (text := pair.disagreement) is not None]
+    notes = [POLICY, *_left_out(floors), *disagreements, sentence[:1].upper() + sentence[1:] + ".", omnibus_sentence(found, len(labels), words)]
     largest = f"{statistics.LARGEST_FACTOR:g}"
     return Overview(
         rank_intervals(section.task_rows(ranked), ranked) if floors else found.rank_intervals,
@@ -89,6 +97,8 @@ def overview(section: Section) -> Overview:
         notes,
         _standings(found, labels),
         pairs if len(pairs) <= MOST_PAIRS else (),
+        answer(rows, ahead, len(labels)),
+        () if ahead is None else ahead.pairs,
     )
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pare_bench.statistics.ties import RELATIVE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ def bayesian_signed_rank(differences: Sequence[float], rope: float, weights: NDA
 
     The prior is half an observation of zero, inside the region (as in baycomp). In each draw the weights of all pairs of observations whose mean
     lies below, inside and above the region are added, and the largest part takes the draw; equal parts share it. A mean on the border lies inside
-    (baycomp halves it). Infinite differences are larger than all others.
+    (baycomp halves it), also where rounding has put it just beyond. Infinite differences are larger than all others.
 
     Raises:
         ValueError: a difference is not a number.
@@ -47,7 +49,9 @@ def bayesian_signed_rank(differences: Sequence[float], rope: float, weights: NDA
     values = np.array([0.0, *differences])
     with np.errstate(invalid="ignore"):
         means = np.nan_to_num((values[:, None] + values[None, :]) / 2, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    parts = [((weights @ region.astype(float)) * weights).sum(axis=1) for region in (means < -rope, means > rope)]
+    # Gains are shares of a way, of size 1: what rounding makes of a difference on the border is measured by that.
+    edge = rope + RELATIVE
+    parts = [((weights @ region.astype(float)) * weights).sum(axis=1) for region in (means < -edge, means > edge)]
     # The weights of a draw add up to one only to rounding: without this, a part that is exactly zero could win.
     inside = np.clip(1.0 - parts[0] - parts[1], 0.0, 1.0)
     stacked = np.round(np.stack([parts[0], inside, parts[1]]), 12)

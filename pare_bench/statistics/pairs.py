@@ -8,19 +8,21 @@ from collections.abc import Sequence
 from pare_bench.statistics.ranks import shared_ranks
 
 
-def signed_rank_p(differences: Sequence[float]) -> float:
+def signed_rank_p(differences: Sequence[float], scales: Sequence[float] | None = None) -> float:
     """Return the exact two-sided p of Wilcoxon's signed-rank test.
 
     Zeros are left out and equal sizes share ranks (Wilcoxon 1945; Pratt's variant keeps zeros); the distribution is that of all 2^n signs
     given the ranks, so it is exact with shared ranks as well. Without any difference p is 1; infinite differences are larger than all others.
+    ``scales`` has the size of the scores behind each difference: sizes that differ by the rounding of these share ranks.
 
     Raises:
         ValueError: a difference is not a number.
     """
     _check_numbers(differences)
-    nonzero = [value for value in differences if value != 0]
     # Shared ranks are multiples of one half: doubled, they are integers that can index a table.
-    doubled = [round(2 * rank) for rank in shared_ranks([abs(value) for value in nonzero])]
+    signed = signed_ranks(differences, scales)
+    nonzero = [value for value in signed if value != 0]
+    doubled = [round(2 * abs(rank)) for rank in nonzero]
     ways = [1] + [0] * sum(doubled)
     for rank in doubled:
         for total in range(len(ways) - 1, rank - 1, -1):
@@ -28,6 +30,16 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     positive = sum(rank for rank, value in zip(doubled, nonzero, strict=True) if value > 0)
     smaller = min(positive, sum(doubled) - positive)
     return min(1.0, 2 * sum(ways[: smaller + 1]) / (1 << len(nonzero)))
+
+
+def signed_ranks(differences: Sequence[float], scales: Sequence[float] | None = None) -> list[float]:
+    """Return the rank of each size among those that are not zero, with the sign of the difference; 0 for a difference of zero."""
+    places = [place for place, value in enumerate(differences) if value != 0]
+    sizes = None if scales is None else [scales[place] for place in places]
+    ranks = [0.0] * len(differences)
+    for place, rank in zip(places, shared_ranks([abs(differences[place]) for place in places], scales=sizes), strict=True):
+        ranks[place] = math.copysign(rank, differences[place])
+    return ranks
 
 
 def sign_test_p(differences: Sequence[float]) -> float:

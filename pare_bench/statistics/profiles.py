@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from pare_bench.statistics.ties import same
+
 #: Profiles are told, and their areas taken, for factors from 1 to this one.
 LARGEST_FACTOR = 10.0
 
@@ -29,7 +31,7 @@ def _ratio(cost: float, best: float) -> float:
         return math.inf
     if best == 0:
         return 1.0 if cost == 0 else math.inf
-    return cost / best
+    return 1.0 if same(cost, best) else cost / best
 
 
 def share_within(ratios: Sequence[float], factor: float) -> float:

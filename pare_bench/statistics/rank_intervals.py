@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pare_bench.statistics.bootstrap import RESAMPLES
 from pare_bench.statistics.ranks import Direction
+from pare_bench.statistics.ties import RELATIVE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Resamples become fewer, never below 200, where more values than this would be compared.
 _MOST_COMPARISONS = 100_000_000
-#: Means of resampled seeds that differ by rounding alone are equal.
-_ROUNDING = 1e-12
 
 
 def rank_intervals(
@@ -47,9 +46,10 @@ def rank_intervals(
     tails = (1 - confidence) / 2
     found = {}
     for index, name in enumerate(names):
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             gap = np.nan_to_num(costs - costs[index], nan=0.0)
-        margin = _ROUNDING * np.where(np.isfinite(costs[index]), np.abs(costs[index]), 0.0)
+            sizes = np.maximum(np.abs(costs), np.abs(costs[index]))
+        margin = RELATIVE * np.where(np.isfinite(sizes), sizes, 0.0)
         ranks = 0.5 + (gap < -margin).sum(axis=0) + (np.abs(gap) <= margin).sum(axis=0) / 2
         low, high = np.quantile(ranks.mean(axis=1), [tails, 1 - tails])
         found[name] = (float(low), float(high))
@@ -63,5 +63,8 @@ def _resampled(table: NDArray[Any], counts: NDArray[Any], drawn: NDArray[Any], p
     num = counts[drawn]
     chosen = (places * num[:, :, None]).astype(int)
     values = np.where(np.arange(table.shape[1]) < num[:, :, None], table[drawn[:, :, None], chosen], 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(num > 0, values.sum(axis=2) / num, math.inf))
+    # Divided before they are added: the sum of two scores near the largest float is none.
+    with np.errstate(over="ignore"):
+        means = (values / np.maximum(num, 1)[:, :, None]).sum(axis=2)
+    largest = np.finfo(float).max
+    return np.asarray(np.where(num > 0, np.clip(means, -largest, largest), math.inf))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pare_bench.statistics.estimates import mean
+from pare_bench.statistics.ties import difference, same
 
 Direction = Literal["minimise", "maximise"]
 
@@ -19,20 +20,26 @@ class WinsTiesLosses(NamedTuple):
     losses: int
 
 
-def shared_ranks(values: Sequence[float], direction: Direction = "minimise") -> list[float]:
+def shared_ranks(values: Sequence[float], direction: Direction = "minimise", scales: Sequence[float] | None = None) -> list[float]:
     """Return the rank of each value, 1 for the best; equal values share the mean of the ranks they take up.
 
-    Nothing but equality is a tie; values that are not numbers share the last ranks.
+    Equal are values that differ by rounding alone (:mod:`pare_bench.statistics.ties`); ``scales`` has, for differences, the size of the scores behind
+    each. Values that are not numbers share the last ranks.
     """
     keys = [(math.isnan(value), 0.0 if math.isnan(value) else _cost(value, direction)) for value in values]
+    sizes = scales or [0.0] * len(keys)
     order = sorted(range(len(keys)), key=keys.__getitem__)
     ranks, start = [0.0] * len(keys), 0
     for stop in range(1, len(keys) + 1):
-        if stop == len(keys) or keys[order[stop]] != keys[order[start]]:
+        if stop == len(keys) or not _tied(keys, sizes, order[stop - 1], order[stop]):
             for position in order[start:stop]:
                 ranks[position] = (start + 1 + stop) / 2
             start = stop
     return ranks
+
+
+def _tied(keys: Sequence[tuple[bool, float]], sizes: Sequence[float], first: int, second: int) -> bool:
+    return keys[first][0] == keys[second][0] and same(keys[first][1], keys[second][1], max(sizes[first], sizes[second]))
 
 
 def _cost(value: float, direction: Direction) -> float:
@@ -55,6 +62,8 @@ def wins_ties_losses(
         if math.isnan(a) or math.isnan(b):
             signs.append(math.isnan(b) - math.isnan(a))
         else:
-            worse = _cost(a, direction) - _cost(b, direction)
-            signs.append(0 if abs(worse) <= width else -1 if worse > 0 else 1)
+            worse = difference(_cost(a, direction), _cost(b, direction))
+            # The border belongs to the region, also where rounding has put a difference just beyond it.
+            inside = abs(worse) <= width or (width > 0 and same(abs(worse), width, max(abs(a), abs(b))))
+            signs.append(0 if inside else -1 if worse > 0 else 1)
     return WinsTiesLosses(signs.count(1), signs.count(0), signs.count(-1))

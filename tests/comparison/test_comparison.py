@@ -8,7 +8,9 @@ import json
 import random
 
 import pytest
+import scipy.stats
 from factories import make_grid, make_record
+from statsmodels.stats.multitest import multipletests
 
 from pare_bench.comparison.compare import compare
 from pare_bench.comparison.tables import as_csv, as_json, as_markdown, as_table
@@ -30,12 +32,14 @@ def test_two_methods_by_hand():
     assert ecg.cells["pare"].mean == pytest.approx(0.11)
     assert ecg.cells["pare"].spread == pytest.approx(0.0141421356)
     assert ecg.cells["pare"].n == 2
-    assert ecg.best == "pare"
+    assert (ecg.best, ecg.verdict) == (None, "pare leads, two seeds")  # two differences are often equal by chance
     assert (satellite.best, satellite.leaders, satellite.verdict) == (None, ("pare", "orca"), "tie: pare, orca")
     (pair,) = result.pairs
     assert pair.result == (1, 1, 0)
     assert pair.differences["ecg"] == pytest.approx(-0.2)
-    assert pair.p == 1.0  # one difference that is not zero: 2^(1 - 1)
+    assert pair.ranked_p == 1.0  # one difference that is not zero: 2^(1 - 1)
+    assert pair.p == pytest.approx(scipy.stats.ttest_1samp([0.2 / 0.9, 0.0], 0).pvalue)
+    assert pair.effect.mean == pytest.approx(0.1 / 0.9)
     assert result.mean_ranks == {"pare": 1.25, "orca": 1.75}
 
 
@@ -44,7 +48,7 @@ def test_one_seed_is_never_called_best():
     assert result.tasks[0].best is None
     assert result.tasks[0].leaders == ("pare",)
     assert result.tasks[0].verdict == "pare leads, one seed"
-    assert "no interval" in result.sentence
+    assert "1 has too few seeds or runs for a verdict (3 seeds each)" in result.answer[-1]
 
 
 def test_a_lead_within_the_noise_of_the_seeds_is_not_called_best():
@@ -74,7 +78,7 @@ def test_a_failed_seed_forbids_best_and_is_noted():
 
 
 def test_higher_is_better_where_the_metric_says_so():
-    result = of({"pare": {"ecg": [0.8, 0.81]}, "orca": {"ecg": [0.6, 0.61]}}, direction="maximise", metric="accuracy")
+    result = of({"pare": {"ecg": [0.8, 0.81, 0.82]}, "orca": {"ecg": [0.6, 0.61, 0.6]}}, direction="maximise", metric="accuracy")
     assert result.tasks[0].best == "pare"
     assert result.tasks[0].direction_text == "higher is better"
     assert result.pairs[0].result == (1, 0, 0)
@@ -85,16 +89,16 @@ def test_identical_methods_tie_everywhere():
     result = of({"pare": tasks, "orca": tasks, "third": tasks})
     assert all(row.best is None and len(row.leaders) == 3 for row in result.tasks)
     assert set(result.mean_ranks.values()) == {2.0}
-    assert all(pair.result == (0, 3, 0) and pair.p == pair.p_holm == 1.0 for pair in result.pairs)
+    assert all(pair.result == (0, 3, 0) and pair.p == pair.p_holm == pair.ranked_p == 1.0 for pair in result.pairs)
 
 
 def test_the_sentence_says_what_the_design_can_show():
     tasks = {f"task{position}": [0.1] for position in range(10)}
     two = of({"pare": tasks, "orca": {task: [0.2] for task in tasks}})
-    assert "with 10 tasks and 1 seed the smallest possible two-sided p" in two.sentence
+    assert "with 10 tasks the smallest possible two-sided p" in two.sentence
     assert "0.002" in two.sentence
     assert "could reach" not in two.sentence
-    assert two.pairs[0].p == pytest.approx(2**-9)
+    assert two.pairs[0].ranked_p == pytest.approx(2**-9)
     few = of({name: {f"task{position}": [0.1, 0.2] for position in range(5)} for name in ("a", "b", "c")})
     assert "0.062" in few.sentence
     assert "0.19 after Holm's correction for 3 pairs" in few.sentence
@@ -105,7 +109,17 @@ def test_three_methods_are_corrected_for_three_pairs():
     tasks = [f"task{position}" for position in range(10)]
     result = of({name: {task: [base] for task in tasks} for name, base in (("a", 0.1), ("b", 0.2), ("c", 0.3))})
     assert [(pair.first, pair.second) for pair in result.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [pair.p_holm for pair in result.pairs] == pytest.approx([3 * 2**-9] * 3)
+    assert [pair.ranked_p for pair in result.pairs] == pytest.approx([2**-9] * 3)
+    # Not all differences alike: p of each pair by scipy, corrected by statsmodels.
+    scores = {
+        name: {task: [base + 0.02 * place * index] for place, task in enumerate(tasks)}
+        for index, (name, base) in enumerate(zip("abc", [0.1, 0.2, 0.15], strict=True))
+    }
+    pairs = of(scores).pairs
+    plain = [scipy.stats.ttest_rel(*([values[0] for values in scores[name].values()] for name in (pair.first, pair.second))).pvalue for pair in pairs]
+    assert [pair.p for pair in pairs] == pytest.approx(plain)
+    assert [pair.p_holm for pair in pairs] == pytest.approx(list(multipletests(plain, method="holm")[1]))
+    assert {pair.family for pair in pairs} == {3}
 
 
 def test_a_task_with_a_large_unit_does_not_outweigh_the_others():
@@ -114,8 +128,7 @@ def test_a_task_with_a_large_unit_does_not_outweigh_the_others():
     for task, lead in (("ecg", 0.05), ("satellite", 0.04)):
         records += [make_record("pare", task, 0.1, floor=1.0), make_record("orca", task, 0.1 + lead, floor=1.0)]
     (pair,) = compare(records, BOTH, "nas360").pairs
-    assert pair.test.startswith("exact signed-rank")
-    assert pair.p == 0.5  # rank sums 1 and 5 of 6: P(sum <= 1) = 2 / 8, twice
+    assert pair.ranked_p == 0.5  # rank sums 1 and 5 of 6: P(sum <= 1) = 2 / 8, twice
 
 
 def test_a_floor_of_zero_falls_back_to_the_sign_test():
@@ -286,7 +299,7 @@ def test_the_order_of_the_records_changes_nothing():
 def test_json_and_csv_carry_the_numbers_in_full():
     result = of({"pare": {"ecg": [0.1, 0.2]}, "orca": {"ecg": [0.3]}})
     document = json.loads(json.dumps(as_json(result), allow_nan=False))
-    assert document["schema"] == "pare-bench/comparison/2"
+    assert document["schema"] == "pare-bench/comparison/3"
     assert document["tasks"][0]["methods"]["pare"]["seeds"] == {"0": 0.1, "1": 0.2}
     assert document["tasks"][0]["methods"]["orca"]["interval"] is None
     rows = list(csv.DictReader(io.StringIO(as_csv(result))))
@@ -304,12 +317,13 @@ def test_markdown_and_table_show_the_same_cells():
     screen = io.StringIO()
     Console(file=screen, width=200).print(as_table(result))
     markdown = as_markdown(result)
-    for text in (screen.getvalue(), markdown):
-        for cell in ("ecg", "error_rate", "lower is better", label, "0.2500 (1)", "0.5000 (1)", "0.9000", "pare leads, one seed", "mean rank"):
-            assert cell in text
+    for cell in ("ecg", "error_rate", "lower is better", label, "**0.2500 (1)**", "0.5000 (1)", "0.9000", "pare leads, one seed", "mean rank"):
+        assert cell in markdown
+    for cell in ("ecg", "lower is better", label, ".250", ".500", ".900", "mean rank", "one seed"):
+        assert cell in screen.getvalue()
     # The brackets of a label are not markup, and no cell breaks its row.
     assert "\x1b" not in screen.getvalue()
-    table = [line for line in markdown.splitlines() if line.startswith("| ")]
+    table = [line for line in markdown[markdown.index("| task |") :].splitlines() if line.startswith("| ")]
     assert {line.count(" | ") for line in table[:4]} == {6}
 
 
@@ -319,7 +333,7 @@ def test_the_command_prints_each_format(pare_bench, tmp_path):
         store.save(record)
     code, out, err = pare_bench("compare", "pare", "orca", "--out", str(tmp_path))
     assert code == 0, err
-    assert "| ecg | error_rate | lower is better | 0.1500 ± 0.0707 (2) | 0.3500 ± 0.0707 (2) |" in out
+    assert "| ecg | error_rate | lower is better | **0.1500 ± 0.0707 (2)** | 0.3500 ± 0.0707 (2) |" in out
     assert json.loads(pare_bench("compare", "pare", "orca", "--out", str(tmp_path), "--format", "json")[1])["methods"] == BOTH
     assert pare_bench("compare", "pare", "orca", "--out", str(tmp_path), "--format", "csv")[1].startswith("suite,tier,")
     assert "ecg" in pare_bench("compare", "pare", "orca", "--out", str(tmp_path), "--format", "table")[1]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from factories import make_grid, make_record
+from statsmodels.stats.multitest import multipletests
 
 from pare_bench import statistics
 from pare_bench.comparison.compare import compare
@@ -160,8 +161,11 @@ def test_the_reference_is_corrected_for_its_own_pairs():
     scores = grid(methods=["a", "b", "c", "d"], noise=0.0)
     result = of(scores, reference="a")
     assert [(pair.first, pair.second) for pair in result.against] == [("b", "a"), ("c", "a"), ("d", "a")]
-    assert [pair.p_holm for pair in result.against] == pytest.approx([3 * 2**-9] * 3)
-    assert result.pairs[0].p_holm == pytest.approx(6 * 2**-9)
+    assert ({pair.family for pair in result.against}, {pair.family for pair in result.pairs}) == ({3}, {6})
+    noisy = of(grid(methods=["a", "b", "c", "d"], noise=0.05), reference="a")
+    plain = [pair.p for pair in noisy.against]
+    assert [pair.p_holm for pair in noisy.against] == pytest.approx(list(multipletests(plain, method="holm")[1]))
+    assert [pair.p for pair in noisy.pairs[:3]] == pytest.approx(plain)
     assert all(pair.verdict == "a better" for pair in result.against)
     assert "0.0059 for the 3 pairs with a" in result.sentence
     with pytest.raises(UsageError, match="the reference 'z' is none of the methods"):
@@ -169,14 +173,20 @@ def test_the_reference_is_corrected_for_its_own_pairs():
 
 
 def test_power_is_told_before_any_verdict():
-    few = of({name: {task: values for task, values in tasks.items() if task in TASKS[:5]} for name, tasks in grid().items()})
-    assert {pair.verdict for pair in few.pairs} == {"cannot be significant"}
+    one = of({name: {task: values for task, values in tasks.items() if task in TASKS[:1]} for name, tasks in grid().items()})
+    assert {pair.verdict for pair in one.pairs} == {"cannot be significant"}
     close = of(grid(noise=0.05, step=0.0))
     assert "not significant" in {pair.verdict for pair in close.pairs}
-    for result in (few, close):
-        for text in (as_markdown(result), as_latex(result)):
-            assert 0 < text.index("smallest possible") < text.index("significant")
+    assert "with 80% power" in close.answer[1]
+    for text in (as_markdown(close), as_latex(close).replace("\\%", "%")):
+        assert 0 < text.index("with 80% power") < text.index("not significant")
     assert "a sign test takes 10 wins of 10" in close.sentence
+    unscaled = of(
+        {name: {task: values for task, values in tasks.items() if task in TASKS[:5]} for name, tasks in grid().items()}, record_fields={"floor": 0.0}
+    )
+    assert {pair.verdict for pair in unscaled.pairs} == {"cannot be significant"}
+    for text in (as_markdown(unscaled), as_latex(unscaled)):
+        assert text.index("smallest possible") > 0
 
 
 def test_all_statistics_agree_with_their_functions():
@@ -188,9 +198,12 @@ def test_all_statistics_agree_with_their_functions():
     assert found.nemenyi == pytest.approx(scipy.stats.studentized_range.ppf(0.95, 4, np.inf) / math.sqrt(2) * math.sqrt(4 * 5 / 60), rel=1e-4)
     for pair in result.pairs:
         first, second = (means[:, list(scores).index(name)] for name in (pair.first, pair.second))
-        assert pair.p == pytest.approx(scipy.stats.wilcoxon(first - second, mode="exact").pvalue)
+        assert pair.ranked_p == pytest.approx(scipy.stats.wilcoxon(first - second, mode="exact").pvalue)
+        tested = scipy.stats.ttest_rel(second / 0.9, first / 0.9)
+        assert pair.p == pytest.approx(tested.pvalue)
+        assert pair.effect.interval == pytest.approx(tuple(tested.confidence_interval(0.95)))
         assert sum(pair.posterior) == pytest.approx(1.0)
-        assert pair.effect == pytest.approx(np.mean((second - first) / 0.9))
+        assert pair.effect.mean == pytest.approx(np.mean((second - first) / 0.9))
         together = any({pair.first, pair.second} <= set(group) for group in found.pair_groups)
         assert together == (pair.p_holm > 0.05)
         apart = abs(result.mean_ranks[pair.first] - result.mean_ranks[pair.second]) >= found.nemenyi
@@ -223,7 +236,8 @@ def test_identical_methods_have_defined_answers_and_no_best(scores, fields):
     assert (result.overall.friedman.statistic, result.overall.friedman.p) == (0.0, 1.0)
     assert result.overall.pair_groups == result.overall.rank_groups == (("a", "b", "c"),)
     for pair in (*result.pairs, *result.against):
-        assert (pair.p, pair.favours, pair.significant) == (1.0, None, False)
+        # One task says nothing of others: no p.
+        assert (pair.p, pair.favours, pair.significant) == (None if len(result.tasks) == 1 and pair.effect else 1.0, None, False)
         assert pair.posterior in (None, (0.0, 1.0, 0.0))
         assert pair.result.ties == len(result.tasks)
     for ratios in result.overall.ratios.values():
@@ -286,8 +300,10 @@ def test_equal_scores_have_no_negative_gain():
     result = of({"a": {"ecg": [0.1, 0.2]}, "b": {"ecg": [0.1, 0.2]}})
     text = as_markdown(result)
     assert str(result.pairs[0].details["ecg"].gain) == "0.0"
-    assert "+0.00 |" in text
-    assert "-0.00" not in text
+    assert "| 0.0000 |" in text
+    assert "| 0.00 |" in text
+    assert "-0.00 " not in text
+    assert "+0.0" not in text
 
 
 def test_a_table_longer_than_a_page_breaks_in_latex():

@@ -188,3 +188,29 @@ def test_the_interval_of_no_rank_is_empty_for_one_run_each():
     result = compare(make_grid({"a": {"ecg": [0.3]}, "b": {"ecg": [0.4]}}), ["a", "b"], "nas360", stats="all")
     assert result.overall.rank_intervals == {}
     assert all(not math.isnan(value) for value in result.mean_ranks.values())
+
+
+def test_the_forest_has_every_task_and_the_effect():
+    records = make_grid(scores(names=NAMES[:3]))
+    (nearest, _) = overview(section_of(records)).ahead
+    (pair,) = compare(records, [nearest.first, nearest.second], "nas360").pairs
+    values = charts.forest(nearest)["data"]["values"]
+    assert [each["method"] for each in values] == [*TASKS, "over tasks"]
+    for each, detail in zip(values, pair.details.values(), strict=False):
+        assert each["value"] == pytest.approx(100 * detail.gain)
+        assert (each["low"], each["high"]) == pytest.approx(tuple(100 * (detail.gain + sign * detail.gain_half) for sign in (-1, 1)))
+    assert (values[-1]["low"], values[-1]["high"]) == pytest.approx(tuple(100 * end for end in pair.effect.interval))
+    assert f"Gain of {nearest.first} over {nearest.second}: each task" in made(records)
+
+
+def test_the_page_answers_first():
+    records = make_grid(scores())
+    seen, text = overview(section_of(records)), made(records)
+    result = compare(records, NAMES, "nas360")
+    assert tuple(seen.answer) == result.answer
+    place = text.index('<p class="answer">')
+    assert all(place < text.index(word) for word in ("<h3>Ranking", "<h3>How much ahead", '<p class="note">'))
+    for pair in seen.ahead:
+        low, high = pair.effect.interval
+        assert f"{100 * low:.1f} to {100 * high:.1f}" in text
+    assert as_markdown(result).startswith(result.answer[0])
