@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pare_bench.config.body import PATH as TOKENIZER
 from pare_bench.config.body import with_tokenizer
+from pare_bench.config.fit import check_fit
 from pare_bench.config.presets import preset_values
 from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.rates import suited
@@ -154,6 +155,7 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
             chosen = values[slot]
             values[slot] = {"name": chosen["name"], "params": as_json(registry.params(kind, chosen["name"], chosen["params"]))}
     suited(registry, values, {*recommended, *map(".".join, dict(overrides))})
+    check_fit(registry, values)
     with_tokenizer(registry, values)
     if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
         if "source_size" in values:
