@@ -1,5 +1,5 @@
 """One run, described.
 
 Read :mod:`~pare_bench.config.run_config` (the resolved run and what ``-o`` reaches), then ``presets``, ``published`` and ``published_gaps`` (preset
-``paper``), ``rates`` (what a large body asks for), and ``resolution``: from the words of a command to run configurations.
+``paper``), ``rates`` and ``body`` (what a body asks for), ``fit``, and ``resolution``: from the words of a command to run configurations.
 """

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
+from pare_bench.config.body import PATH as TOKENIZER
+from pare_bench.config.body import with_tokenizer
+from pare_bench.config.fit import check_fit
 from pare_bench.config.presets import preset_values
 from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.rates import suited
@@ -114,7 +117,8 @@ def config_of(planned: Planned) -> RunConfig:
 def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
     """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked.
 
-    A learning rate that neither ``-o`` nor the method's recommendation sets is lowered to what the body takes.
+    A learning rate that neither ``-o`` nor the method's recommendation sets is lowered to what the body takes; a text source without a tokenizer
+    gets the body's.
     """
     method_class = registry.component("method", request.method)
     used = registry.spec("method", request.method).slots
@@ -151,6 +155,8 @@ def resolve_one(registry: Registry, request: Request, task: str, seed: int, over
             chosen = values[slot]
             values[slot] = {"name": chosen["name"], "params": as_json(registry.params(kind, chosen["name"], chosen["params"]))}
     suited(registry, values, {*recommended, *map(".".join, dict(overrides))})
+    check_fit(registry, values)
+    with_tokenizer(registry, values)
     if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
         if "source_size" in values:
             name = values["source"]["name"]
@@ -179,8 +185,9 @@ def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...
     except UsageError:
         return None
     own, base, with_body = (flattened(each.model_dump(mode="json")) for each in (config, plain, same_body))
-    # Another body brings its learning rate along: the option that chose it says that, too.
-    return tuple(difference(own, {**base, RATE: with_body[RATE]}))
+    # Another body brings its learning rate and its tokenizer along: the option that chose it says that, too.
+    brought = {path: with_body[path] for path in (RATE, TOKENIZER) if path in with_body and path in base}
+    return tuple(difference(own, {**base, **brought}))
 
 
 def _body(config: RunConfig) -> list[tuple[tuple[str, ...], Any]]:

@@ -109,11 +109,7 @@ def _backbone(component: type[Backbone], params: Params | None, modality: str) -
         yield "features are not finite"
     if far_apart(features[:1], body(tokens[:1]).detach()):
         yield "examples of a batch influence each other in evaluation mode"
-    if not isinstance(digest, str) or digest != component.weights_digest(chosen):
-        yield "weights_digest is not a string that stays the same"
-    architecture = component.architecture_digest(chosen)
-    if not isinstance(architecture, str) or architecture != component.architecture_digest(chosen):
-        yield "architecture_digest is not a string that stays the same"
+    yield from _names(component, chosen, digest)
     yield from _source_embedding(body, modality)
     yield from _embedder_weights(body, modality)
     body.train()
@@ -122,6 +118,17 @@ def _backbone(component: type[Backbone], params: Params | None, modality: str) -
         yield "no weight receives gradient"
     body.zero_grad()
     yield from _reinitialised(body.eval(), tokens, features)
+
+
+def _names(component: type[Backbone], chosen: Params, digest: object) -> Iterator[str]:
+    if not isinstance(digest, str) or digest != component.weights_digest(chosen):
+        yield "weights_digest is not a string that stays the same"
+    architecture = component.architecture_digest(chosen)
+    if not isinstance(architecture, str) or architecture != component.architecture_digest(chosen):
+        yield "architecture_digest is not a string that stays the same"
+    tokenizer = component.tokenizer(chosen)
+    if tokenizer is not None and not (isinstance(tokenizer, str) and tokenizer):
+        yield f"tokenizer is {tokenizer!r}, neither the name of one nor None"
 
 
 def _num_tokens(body: Backbone, modality: str) -> int:

@@ -71,6 +71,14 @@ class Backbone(nn.Module, ABC):
         """
         return ""
 
+    @classmethod
+    def tokenizer(cls, params: Params) -> str | None:  # noqa: ARG003 - the general case reads no text
+        """Return hub id or folder of the tokenizer that the body of ``params`` was trained with; None where it has none.
+
+        Text sources take it unless a run names another one.
+        """
+        return None
+
     @abstractmethod
     def reinitialise(self) -> None:
         """Replace every pretrained weight by a draw from the architecture's usual initial distribution (the from-scratch control).

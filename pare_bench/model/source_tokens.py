@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import transformers
 
+from pare_bench.config.body import TOKENIZER, body_tokenizer
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.params import as_json
 from pare_bench.contracts.task import Split, Task, TaskSize
@@ -71,7 +72,11 @@ def prepare_tokens(registry: Registry, request: TokenRequest) -> Preparation:
         raise EnvironmentFault(f"device '{request.device}' is not available on this machine", hint="use --device cpu")
     params = registry.params("backbone", request.backbone, request.backbone_params)
     fields = task_class.Params.model_fields
-    values: dict[str, Any] = {"tokenizer": getattr(params, "model", request.backbone)} if "tokenizer" in fields else {}
+    values: dict[str, Any] = {}
+    if TOKENIZER in fields:
+        values[TOKENIZER] = body_tokenizer(registry, request.backbone, params)
+        if values[TOKENIZER] is None:
+            raise UsageError(f"backbone '{request.backbone}' names no tokenizer", hint=f"pare-bench check backbone:{request.backbone}")
     if "generated" not in spec.tiers and request.examples is not None:
         values["max_samples"] = request.examples
     task: Task = registry.build("task", request.task, values)

@@ -95,6 +95,10 @@ class HealthRecord(_Part):
     chance: float = Field(description="source loss of the best constant answer, in nats")
     source_loss: tuple[float | None, ...] = Field(description="mean source loss of each epoch; null where no source token stood in a batch")
     source_share: tuple[float, ...] = Field(description="mean share of source tokens of each epoch")
+    source_weighted: tuple[float | None, ...] = Field(
+        (), description="mean of what the source loss came to in the sum that was trained, of each epoch: times its weights, share and unit"
+    )
+    target_loss: tuple[float | None, ...] = Field((), description="mean loss of the target alone of each epoch, whose weight is 1")
     end: float | None = Field(None, description="source loss over the last quarter of the epochs with source tokens, weighted by their share")
     learned: bool | None = Field(None, description="whether that is below 95% of chance; null: no source token ever stood in a batch")
     probes: tuple[ProbeRecord, ...] = Field((), description="looks at the gradients and the gate; fewer in short runs, none below 40 steps")

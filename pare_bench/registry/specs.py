@@ -103,10 +103,15 @@ class BackboneSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedderSpec(Spec):
-    """A layer that turns inputs of a task into tokens."""
+    """A layer that turns inputs of a task into tokens.
+
+    ``modality`` is that of the inputs. ``tokens`` is that of the bodies whose tokens it makes, where they do not lie as the inputs do: ``"image"``
+    for an embedder of sequences that makes a picture of them.
+    """
 
     kind: ClassVar[str] = "embedder"
     modality: str
+    tokens: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

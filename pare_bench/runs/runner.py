@@ -210,6 +210,8 @@ def _health_record(history: History) -> HealthRecord | None:
         chance=history.chance,
         source_loss=tuple(each.loss for each in history.source),
         source_share=tuple(each.share for each in history.source),
+        source_weighted=tuple(each.weighted for each in history.source),
+        target_loss=tuple(each.target for each in history.source),
         end=end,
         learned=learned(end, history.chance),
         probes=tuple(ProbeRecord(**asdict(probe)) for probe in history.probes),

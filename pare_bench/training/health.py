@@ -32,10 +32,16 @@ LEARNED = 0.95
 
 @dataclass(frozen=True)
 class SourceEpoch:
-    """One epoch: mean source loss of the training batches in which source tokens stood, and the mean share of those tokens."""
+    """One epoch: mean source loss of the training batches in which source tokens stood, and the mean share of those tokens.
+
+    ``weighted`` is the mean of what that loss came to in the sum that was trained, ``target`` the mean loss of the target alone; None where the
+    objective does not tell them.
+    """
 
     loss: float | None
     share: float
+    weighted: float | None = None
+    target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,23 +68,40 @@ class SourceLog:
     """Source losses of the steps of an epoch, added up on the device."""
 
     total: Tensor | float = 0.0
+    weighted: Tensor | float = 0.0
+    target: Tensor | float = 0.0
     examples: int = 0
+    weighted_examples: int = 0
+    target_examples: int = 0
     share: float = 0.0
     steps: int = 0
 
-    def add(self, loss: Tensor | None, share: float, examples: int) -> None:
-        """Note the mean source loss over ``examples``, None where no source token stood, and the share of source tokens."""
+    def add(self, loss: Tensor | None, share: float, examples: int, *, weighted: Tensor | None = None, target: Tensor | None = None) -> None:
+        """Note the mean source loss over ``examples``, None where no source token stood, and the share of source tokens.
+
+        ``weighted`` is that loss as it enters the sum, ``target`` the mean loss of the target.
+        """
         if loss is not None:
             self.total = self.total + loss.detach().float() * examples
             self.examples += examples
+        if weighted is not None:
+            self.weighted = self.weighted + weighted.detach().float() * examples
+            self.weighted_examples += examples
+        if target is not None:
+            self.target = self.target + target.detach().float() * examples
+            self.target_examples += examples
         self.share += share
         self.steps += 1
 
     def epoch(self) -> SourceEpoch:
         """Return the means since the last call."""
-        loss = float(self.total) / self.examples if self.examples else None
-        found = SourceEpoch(loss, self.share / self.steps if self.steps else 0.0)
-        self.total, self.examples, self.share, self.steps = 0.0, 0, 0.0, 0
+
+        def mean(total: Tensor | float, examples: int) -> float | None:
+            return float(total) / examples if examples else None
+
+        loss, weighted = mean(self.total, self.examples), mean(self.weighted, self.weighted_examples)
+        found = SourceEpoch(loss, self.share / self.steps if self.steps else 0.0, weighted, mean(self.target, self.target_examples))
+        vars(self).update(vars(SourceLog()))
         return found
 
 

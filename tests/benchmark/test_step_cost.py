@@ -10,7 +10,8 @@ import torch
 
 from pare_bench.builtin.backbones.swin import HuggingFaceSwin
 from pare_bench.builtin.embedders.patch2d import Patch2d
-from pare_bench.builtin.methods.pare import ClassSourceLoss, PareObjective
+from pare_bench.builtin.methods.pare import PareObjective
+from pare_bench.builtin.methods.source_losses import ClassSourceLoss
 from pare_bench.builtin.mixers.patch_replace import PatchReplace
 from pare_bench.builtin.selectors.gate import GateGumbel
 from pare_bench.contracts.task import Classes, InputShape, Split

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from pare_bench.builtin.methods.pare import ClassSourceLoss, PareObjective
+from pare_bench.builtin.methods.pare import PareObjective
+from pare_bench.builtin.methods.source_losses import ClassSourceLoss
 from pare_bench.builtin.mixers.patch_replace import PatchReplace
 from pare_bench.builtin.selectors.gate import GateGumbel
 from pare_bench.contracts.task import Classes

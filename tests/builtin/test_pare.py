@@ -9,10 +9,12 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import nn
 
-from pare_bench.builtin.methods.pare import ClassSourceLoss, Pare, PareObjective, PatchSourceLoss, WholeMapSourceLoss
+from pare_bench.builtin.methods.pare import Pare, PareObjective
+from pare_bench.builtin.methods.source_losses import ClassSourceLoss, PatchSourceLoss, WholeMapSourceLoss
 from pare_bench.builtin.mixers.patch_replace import NoMixing, PatchReplace
 from pare_bench.builtin.selectors.gate import GateGumbel, GateTopK
 from pare_bench.contracts.task import Classes, Field, Split
+from pare_bench.errors import RunFault
 from pare_bench.model.network import Batch, TransferNetwork
 from pare_bench.model.parts import Part
 from pare_bench.model.source import Source
@@ -67,13 +69,13 @@ def source(**options) -> Source:
     return Source(Split(rng.normal(size=(20, DIM, 4, 4)).astype(np.float32), rng.integers(0, SOURCE_CLASSES, 20), extras), SOURCE_CLASSES, **options)
 
 
-def objective(head, target, loss_class, *, selector=None, mixer=None, drop="lowest", weight=0.7):
+def objective(head, target, loss_class, *, selector=None, mixer=None, drop="lowest", weight=0.7, **options):
     torch.manual_seed(0)
     network = TransferNetwork(Embedder(), Body(), head, nn.Identity())
     proxy = source()
     selector = selector or GateTopK(GateTopK.Params(), dim=DIM)
     mixer = mixer or PatchReplace(PatchReplace.Params(begin=0.5, end=0.25))
-    return PareObjective(network, target, selector, mixer, proxy, loss_class(network, proxy), drop=drop, weight=weight)
+    return PareObjective(network, target, selector, mixer, proxy, loss_class(network, proxy), drop=drop, weight=weight, **options)
 
 
 def class_batch(count=4) -> Batch:
@@ -106,6 +108,90 @@ def test_loss_is_the_formula_of_the_paper(progress):
     share = k / TOKENS
     expected = plain + 0.7 * ((1 - share) * mixed_target + share * mixed_source)
     torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
+
+
+class Losses(PareObjective):
+    """PaRe with losses that are given: target, mixed target, source and the share of source tokens."""
+
+    given = (torch.tensor(0.5), torch.tensor(0.75), torch.tensor(4.0), 0.25)
+
+    def losses(self, batch, progress):
+        return self.given
+
+
+def with_losses(**options) -> Losses:
+    step = objective(Pool(), Classes(CLASSES), ClassSourceLoss, **options)
+    step.__class__ = Losses
+    return step
+
+
+@pytest.mark.parametrize(
+    ("schedule", "unit", "progress", "source"),
+    [
+        ("constant", False, 0.0, 4.0),
+        ("constant", False, 0.8, 4.0),
+        ("linear", False, 0.0, 4.0),
+        ("linear", False, 0.8, 0.8),
+        ("constant", True, 0.8, 0.5),
+        ("linear", True, 0.5, 0.25),
+    ],
+)
+def test_the_scale_of_the_source_loss_by_hand(schedule, unit, progress, source):
+    """Target .5, mixed target .75, source 4, share 1/4, w = .7; in the target's unit the 4 are the .5 that the target loss begins with."""
+    step, batch = with_losses(schedule=schedule), class_batch()
+    if unit:
+        step.measure_start(batch)
+        assert step.source_unit.item() == 0.125
+    assert step(batch, progress).item() == pytest.approx(0.5 + 0.7 * (0.75 * 0.75 + 0.25 * source))
+    terms = {name: term.item() for name, term in step.terms(batch, progress).items()}
+    assert terms == pytest.approx({"target": 0.5, "mixed target": 0.7 * 0.75 * 0.75, "source": 0.7 * 0.25 * source})
+    epoch = step.log.epoch()
+    assert (epoch.loss, epoch.share, epoch.target) == (4.0, 0.25, 0.5)
+    assert epoch.weighted == pytest.approx(0.7 * 0.25 * source)
+    assert step(batch, progress).item() == pytest.approx(sum(terms.values()))
+
+
+def test_the_unit_of_the_source_loss_is_measured_before_training_and_does_not_follow_it():
+    step = objective(Pool(), Classes(CLASSES), ClassSourceLoss, selector=GateGumbel(GateGumbel.Params(), dim=DIM))
+    batch = class_batch()
+    torch.manual_seed(9)
+    step.measure_start(batch)
+    assert step.training
+    assert step.selector.training
+    unit = step.source_unit.clone()
+    # Without noise: the same by hand, with the tokens that the gate chooses.
+    torch.manual_seed(9)
+    loss, _, source_loss, share = step.eval().losses(batch, 0.0)
+    assert share == 0.5
+    torch.testing.assert_close(unit, loss.detach() / source_loss.detach())
+    torch.testing.assert_close(step.scaled(source_loss, 0.9), loss)
+    with torch.no_grad():
+        step.network.head.linear.weight.mul_(3)
+    assert torch.equal(step.source_unit, unit)
+    # A run that goes on has it from its checkpoint.
+    again = objective(Pool(), Classes(CLASSES), ClassSourceLoss, selector=GateGumbel(GateGumbel.Params(), dim=DIM))
+    again.load_state_dict(step.state_dict())
+    assert torch.equal(again.source_unit, unit)
+
+
+def test_the_unit_is_measured_where_source_tokens_stand():
+    reversed_ = PatchReplace(PatchReplace.Params(curriculum="reversed", begin=0.5, end=0.0))
+    step = objective(Pool(), Classes(CLASSES), ClassSourceLoss, mixer=reversed_)
+    assert step.mixer.source_count(TOKENS, 0.0) == 0
+    step.measure_start(class_batch())
+    assert step.source_unit.item() != 1
+    step = objective(Pool(), Classes(CLASSES), ClassSourceLoss, mixer=NoMixing(NoMixing.Params()))
+    step.measure_start(class_batch())
+    assert step.source_unit.item() == 1
+
+
+@pytest.mark.parametrize("given", [(0.0, 4.0), (0.5, 0.0), (float("nan"), 4.0)])
+def test_losses_without_a_common_scale_are_said(given):
+    step = with_losses()
+    step.given = (torch.tensor(given[0]), torch.tensor(0.75), torch.tensor(given[1]), 0.25)
+    with pytest.raises(RunFault, match=r"before training the target loss is .* and the source loss .*: they have no common scale") as caught:
+        step.measure_start(class_batch())
+    assert caught.value.hint == "-o method.source_scale=fixed"
 
 
 def test_no_source_tokens_means_no_second_pass():

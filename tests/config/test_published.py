@@ -211,6 +211,15 @@ def test_pde_alignment_is_the_released_one(task):
     assert own["recipe.learning_rate"] * own["method.rate_factor"] == pytest.approx(10 * own["recipe.learning_rate"])
 
 
+@pytest.mark.parametrize("track", ["clean", "paper"])
+def test_the_source_loss_of_preset_paper_has_the_published_scale(track):
+    """In nats and all the way, times the script's weight: what our presets choose must not reach it."""
+    for config in resolve(REGISTRY, Request("pare", "nas360", preset="paper", tier="official", track=track)):
+        params = config.method.params
+        assert (params["source_scale"], params["source_schedule"]) == ("fixed", "constant")
+        assert params["auxiliary_weight"] in {None, 1.0, 0.3, 0.1}
+
+
 @pytest.mark.parametrize("task", PDE_KEYS)
 def test_pde_mixing_is_ours_and_says_so(task):
     settings = settings_of(task, "pare")

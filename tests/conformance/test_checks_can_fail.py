@@ -37,6 +37,15 @@ def test_the_stand_in_bodies_conform_themselves():
     assert check_backbone(TextBody, modality="sequence") == []
 
 
+def test_a_tokenizer_has_a_name():
+    class Numbered(TextBody):
+        @classmethod
+        def tokenizer(cls, params):
+            return 7
+
+    assert_found(check_backbone(Numbered, modality="sequence"), "tokenizer is 7")
+
+
 class OneTooMany(GateTopK):
     def forward(self, tokens, k):
         return super().forward(tokens, min(k + 1, tokens.shape[1]))

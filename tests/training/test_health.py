@@ -59,6 +59,10 @@ def test_an_easy_source_is_learned_and_one_whose_labels_mean_nothing_is_not(pare
     assert health.chance == pytest.approx(math.log(4), rel=0.05)
     assert sound.warnings() == []
     assert "warning" not in shown
+    # ninapro's weight is 1, so what enters the sum is the loss times its share, epoch by epoch.
+    assert health.source_weighted == pytest.approx([loss * share for loss, share in zip(health.source_loss, health.source_share, strict=True)])
+    assert len(health.target_loss) == 8
+    assert all(loss > 0 for loss in health.target_loss)
     shuffled, shown = run(pare_bench, tmp_path / "shuffled", *words, "-o", "method.source_labels=shuffled")
     health = shuffled.training["train"].health
     assert health.learned is False
@@ -108,6 +112,11 @@ def test_the_log_is_the_mean_over_examples():
     log.add(torch.tensor(5.0), 0.5, 1)
     log.add(None, 0.0, 4)
     assert log.epoch() == SourceEpoch(2.0, pytest.approx(1 / 3))
+    assert log.epoch() == SourceEpoch(None, 0.0)
+    log.add(torch.tensor(4.0), 0.5, 3, weighted=torch.tensor(1.0), target=torch.tensor(0.5))
+    log.add(None, 0.0, 1, target=torch.tensor(1.5))
+    # The source loss and what became of it over the three examples with source tokens, the target's over all four.
+    assert log.epoch() == SourceEpoch(4.0, 0.25, 1.0, 0.75)
     assert log.epoch() == SourceEpoch(None, 0.0)
 
 
@@ -228,7 +237,7 @@ def test_probes_move_no_score_and_survive_an_interruption(pare_bench, tmp_path, 
 
 
 def test_chance_is_the_entropy_of_the_answers():
-    from pare_bench.builtin.methods.pare import ClassSourceLoss, _of_masks
+    from pare_bench.builtin.methods.source_losses import ClassSourceLoss, _of_masks
     from pare_bench.contracts.task import Split
     from pare_bench.model.source import Source
 

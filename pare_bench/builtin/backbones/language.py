@@ -158,6 +158,11 @@ class NanoText(TextEncoder):
         return bundled_digest("nano_text") if getattr(params, "pretrained", True) else ""
 
     @classmethod
+    def tokenizer(cls, params: Params) -> str:  # noqa: ARG003 - there is one
+        """Return ``nano_text``, the bundled tokenizer."""
+        return "nano_text"
+
+    @classmethod
     def files(cls, params: Params) -> Sequence[Path]:
         """Return the bundled weights and their card."""
         return bundled_files("nano_text") if getattr(params, "pretrained", True) else ()
@@ -226,6 +231,11 @@ class HuggingFaceText(TextEncoder):
 
         """
         return hub.architecture_digest(cls.Params.model_validate(params.model_dump()), published_config)
+
+    @classmethod
+    def tokenizer(cls, params: Params) -> str:
+        """Return the model's own hub id or folder."""
+        return cls.Params.model_validate(params.model_dump()).model
 
 
 def _random_model(config: PreTrainedConfig) -> PreTrainedModel:

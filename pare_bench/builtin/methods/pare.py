@@ -1,37 +1,41 @@
 """PaRe: fine-tuning through gradually generated intermediate modalities (Cai et al., ICML 2024, PMLR 235:5236-5257).
 
 Each step embeds target and source, replaces k gate-selected target tokens by k gate-selected source tokens, and adds the mixed loss
-``w ((1 - lambda) l_t(h_t(f(M)), y_t) + lambda l_s(h_s(f(M)), y_s))`` to the target loss, lambda = k / N. Inference is the fine-tuned network alone.
+``w ((1 - lambda) l_t(h_t(f(M)), y_t) + lambda c l_s(h_s(f(M)), y_s))`` to the target loss, lambda = k / N; c = 1 as published, or what
+``source_scale`` and ``source_schedule`` make of it. Inference is the fine-tuned network alone.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from pare_bench.builtin.methods.source_losses import ClassSourceLoss, LineSourceLoss, PatchSourceLoss, SourceLoss, WholeMapSourceLoss
 from pare_bench.contracts.method import Context, Method, Predictor, TrainData
-from pare_bench.contracts.mixer import Mixed, Mixer
+from pare_bench.contracts.mixer import Mixer
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
 from pare_bench.contracts.task import Field as FieldTarget
-from pare_bench.contracts.task import PairMap, Target, Task
-from pare_bench.model.heads import PooledHead
+from pare_bench.contracts.task import PairMap, Split, Target, Task
+from pare_bench.errors import RunFault
 from pare_bench.model.losses import target_loss
-from pare_bench.model.network import Batch, TransferNetwork
+from pare_bench.model.network import Batch, TransferNetwork, to_batch
 from pare_bench.model.parts import nominal
-from pare_bench.model.source import Source, SourceBatch
+from pare_bench.model.source import Source
 from pare_bench.training.health import Observed, SourceLog
 from pare_bench.training.loop import Objective
 
 #: Weight w of the mixed loss, as in the three released scripts.
 AUXILIARY_WEIGHT = {"image": 1.0, "dense": 0.3, "sequence": 0.1}
+#: Training examples by which the losses are measured before training.
+_START_EXAMPLES = 16
 
 
 class Pare(Method):
@@ -58,6 +62,13 @@ class Pare(Method):
         )
         auxiliary_weight: float | None = Field(
             None, ge=0, description="weight w of the mixed loss; default by target: 1 image, 0.3 dense, 0.1 sequence"
+        )
+        source_scale: Literal["fixed", "initial"] = Field(
+            "fixed",
+            description="unit of the source loss: nats as they are (published), or times what makes it as large as the target loss before training",
+        )
+        source_schedule: Literal["constant", "linear"] = Field(
+            "constant", description="weight of the source loss over training; linear: down to 0, beside what the curriculum does to lambda"
         )
         source_labels: Literal["true", "shuffled"] = Field("true", description="shuffled: the control in which source labels mean nothing")
         source_content: Literal["proxy", "noise"] = Field("proxy", description="noise: source tokens replaced by noise of the same scale")
@@ -114,13 +125,28 @@ class Pare(Method):
             weight=weight,
             mixed_ignore=self.params.mixed_ignore == "used",
             summed=self.params.target_reduction == "sum",
+            schedule=self.params.source_schedule,
         ).to(context.device)
+        if self.params.source_scale == "initial":
+            context.seed("losses before training")
+            with context.accelerator.autocast():
+                objective.measure_start(_spread(data.train, min(_START_EXAMPLES, context.config.recipe.batch_size), context.device))
         context.fit(objective, network, data)
         return context.predictor(network, data)
 
 
+def _spread(split: Split, count: int, device: torch.device) -> Batch:
+    """Return at most ``count`` examples, evenly from the whole split: files may be sorted by class."""
+    return to_batch(split.take(np.unique(np.linspace(0, len(split) - 1, count).round().astype(np.int64))), device)
+
+
 class PareObjective(Objective, Observed):
-    """One training step of PaRe, which can be looked at (:mod:`pare_bench.training.health`)."""
+    """One training step of PaRe, which can be looked at (:mod:`pare_bench.training.health`).
+
+    ``source_unit`` is what the source loss is multiplied by: 1, or what :meth:`measure_start` finds.
+    """
+
+    source_unit: Tensor
 
     def __init__(
         self,
@@ -135,27 +161,63 @@ class PareObjective(Objective, Observed):
         weight: float,
         mixed_ignore: bool = True,
         summed: bool = False,
+        schedule: str = "constant",
     ) -> None:
         super().__init__()
         self.network, self.selector, self.mixer, self.source_loss = network, selector, mixer, source_loss
         self.source, self.drop, self.weight, self.mixed_ignore, self.summed = source, drop, weight, mixed_ignore, summed
+        self.schedule = schedule
         self._mean_loss = target_loss(target)
         self.log = SourceLog()
+        # A buffer, so that a run that goes on and all processes have the same.
+        self.register_buffer("source_unit", torch.ones(()))
 
     def forward(self, batch: Batch, progress: float) -> Tensor:
-        """Return l_t(T) + w [(1 - lambda) l_t(M) + lambda l_s(M)]; with k = 0 the mix is the target itself and needs no second pass."""
+        """Return l_t(T) + w [(1 - lambda) l_t(M) + lambda c l_s(M)]; with k = 0 the mix is the target itself and needs no second pass."""
         loss, mixed_target, source_loss, share = self.losses(batch, progress)
-        self.log.add(source_loss, share, len(batch.targets))
         if mixed_target is None or source_loss is None:
+            self.log.add(None, share, len(batch.targets), target=loss)
             return (1 + self.weight) * loss
-        return loss + self.weight * ((1 - share) * mixed_target + share * source_loss)
+        scaled = self.scaled(source_loss, progress)
+        self.log.add(source_loss, share, len(batch.targets), target=loss, weighted=self.weight * share * scaled)
+        return loss + self.weight * ((1 - share) * mixed_target + share * scaled)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Return what :meth:`forward` adds up."""
         loss, mixed_target, source_loss, share = self.losses(batch, progress)
         if mixed_target is None or source_loss is None:
             return {"target": (1 + self.weight) * loss}
-        return {"target": loss, "mixed target": self.weight * (1 - share) * mixed_target, "source": self.weight * share * source_loss}
+        source = self.weight * share * self.scaled(source_loss, progress)
+        return {"target": loss, "mixed target": self.weight * (1 - share) * mixed_target, "source": source}
+
+    def scaled(self, source_loss: Tensor, progress: float) -> Tensor:
+        """Return c l_s: the source loss in the unit and at the height of its schedule."""
+        scaled = self.source_unit * source_loss
+        return scaled if self.schedule == "constant" else (1 - progress) * scaled
+
+    @torch.no_grad()
+    def measure_start(self, batch: Batch) -> None:
+        """Make l_t(T) / l_s(M) of ``batch`` the unit of the source loss, without noise or dropout, where most source tokens stand: at begin or end.
+
+        Both losses then have the size of the target's. It stays 1 where no source token ever stands in a batch.
+
+        Raises:
+            RunFault: a loss is 0, NaN or infinite.
+        """
+        self.eval()
+        for progress in sorted((0.0, 1.0), key=lambda progress: -self.mixer.source_count(self.network.embedder.num_tokens, progress)):
+            loss, _, source_loss, _ = self.losses(batch, progress)
+            if source_loss is not None:
+                unit = loss.float() / source_loss.float()
+                if not (math.isfinite(unit) and unit > 0):
+                    raise RunFault(
+                        f"before training the target loss is {float(loss):g} and the source loss {float(source_loss):g}: they have no common scale",
+                        hint="-o method.source_scale=fixed",
+                    )
+                self.source_unit.copy_(unit)
+                break
+        self.selector.advance(0.0)
+        self.train()
 
     def chance(self) -> float:
         """Return the source loss of a constant answer."""
@@ -215,101 +277,3 @@ def _ignored_as_negatives(batch: Batch) -> Batch:
         return batch
     extras = {name: values for name, values in batch.extras.items() if name != "ignore"}
     return Batch(batch.inputs, batch.targets * ~batch.extras["ignore"].bool(), extras)
-
-
-class SourceLoss(nn.Module, ABC):
-    """l_s: how well the mixed features tell the source label. Its head, if it has one, is dropped after training."""
-
-    def __init__(self, network: TransferNetwork, source: Source) -> None:  # noqa: ARG002 - what a head may need
-        super().__init__()
-
-    def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor | None:  # noqa: ARG002 - the general case counts every place
-        """Return how much each pixel of the target counts in l_t(M), or None for all alike."""
-        return None
-
-    @abstractmethod
-    def chance(self, source: Source) -> float:
-        """Return the loss of the best constant answer, in nats."""
-
-
-class ClassSourceLoss(SourceLoss):
-    """Cross-entropy of a linear source head over pooled features."""
-
-    def __init__(self, network: TransferNetwork, source: Source) -> None:
-        super().__init__(network, source)
-        self.head = PooledHead(network.backbone.feats, source.num_classes)
-
-    def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
-        """Return the loss."""
-        return F.cross_entropy(self.head(features), source.labels)
-
-    def chance(self, source: Source) -> float:
-        """Return the entropy of the labels."""
-        shares = torch.bincount(source.labels).double() / len(source.labels)
-        return float(torch.special.entr(shares).sum())
-
-
-class LineSourceLoss(ClassSourceLoss):
-    """Dense targets of sequences: the source head tells classes, and the target counts under its own tokens only."""
-
-    def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor:
-        """Return 1 at places under target tokens, 0 under source tokens."""
-        kept = (~mixed.from_source).float()
-        length = batch.targets.shape[-1]
-        return kept.repeat_interleave(-(-length // kept.shape[1]), 1)[:, :length]
-
-
-class PatchSourceLoss(SourceLoss):
-    """Dense targets, corrected: a separate head tells the foreground share of each replaced patch; the mask moves with its patches.
-
-    Target pixels under replaced patches do not count in l_t(M): they cannot be predicted from another modality's patch.
-    """
-
-    def __init__(self, network: TransferNetwork, source: Source) -> None:
-        super().__init__(network, source)
-        self.grid = network.embedder.grid
-        self.out_grid = network.backbone.out_grid
-        self.head = nn.Linear(network.backbone.feats, 1)
-
-    def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:
-        """Return the binary cross-entropy at the replaced places."""
-        logits = self.head(features).transpose(1, 2).unflatten(2, self.out_grid)
-        if self.out_grid != self.grid:
-            logits = F.interpolate(logits, self.grid, mode="bilinear")
-        shares = F.adaptive_avg_pool2d(source.masks().unsqueeze(1).float(), (self.grid[0], self.grid[1])).flatten(1)
-        moved = shares.gather(1, mixed.origin.clamp_min(0))
-        return F.binary_cross_entropy_with_logits(logits.flatten(1)[mixed.from_source], moved[mixed.from_source])
-
-    def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor:
-        """Return 1 at pixels under target patches, 0 under source patches."""
-        kept = (~mixed.from_source).float().unflatten(1, self.grid).unsqueeze(1)
-        return F.interpolate(kept, tuple(batch.targets.shape[-2:]), mode="nearest").squeeze(1)
-
-    def chance(self, source: Source) -> float:
-        """Return the entropy of foreground and ground."""
-        return _of_masks(source)
-
-
-class WholeMapSourceLoss(SourceLoss):
-    """Dense targets, as published: the target's own map, before its units, is scored as foreground logits against the whole, unmoved mask."""
-
-    def __init__(self, network: TransferNetwork, source: Source) -> None:
-        super().__init__(network, source)
-        # In a tuple so that the target's head is not registered a second time.
-        self._head = (network.head,)
-
-    def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:  # noqa: ARG002
-        """Return the binary cross-entropy over the whole map (each, where the target has several)."""
-        logits = self._head[0](features)
-        return F.binary_cross_entropy_with_logits(
-            logits, F.interpolate(source.masks().unsqueeze(1).float(), logits.shape[-2:], mode="nearest").squeeze(1)
-        )
-
-    def chance(self, source: Source) -> float:
-        """Return the entropy of foreground and ground."""
-        return _of_masks(source)
-
-
-def _of_masks(source: Source) -> float:
-    share = torch.tensor(source.foreground_share(), dtype=torch.float64)
-    return float(torch.special.entr(share) + torch.special.entr(1 - share))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pare_bench.builtin.sources.proxy import PublishedProxy
-from pare_bench.builtin.sources.tokenization import Encoder, text_encoder, tokenizer_files
+from pare_bench.builtin.sources.tokenization import TOKENIZER, Encoder, text_encoder, tokenizer_files
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.task import Classes, InputShape, Split, Splits, Track
 from pare_bench.errors import IntegrityError
@@ -46,7 +46,7 @@ class Conll2003(PublishedProxy):
     class Params(PublishedProxy.Params):
         """Parameters of ``conll2003``."""
 
-        tokenizer: str = Field("nano_text", description="nano_text, or hub id or folder of the tokenizer that the backbone was trained with")
+        tokenizer: str | None = Field(None, description=TOKENIZER)
 
     params: Conll2003.Params
     name = "conll2003"

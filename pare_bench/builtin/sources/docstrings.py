@@ -14,10 +14,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pare_bench import metrics
 from pare_bench.builtin.sources.corpus import CHAPTER_OF, CHAPTERS, Document, standard_library_documents, without_repeats
-from pare_bench.builtin.sources.tokenization import Encoder, text_encoder, tokenizer_files
+from pare_bench.builtin.sources.tokenization import TOKENIZER, Encoder, text_encoder, tokenizer_files
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, InputShape, Metric, Split, Splits, Task, TaskSize
 from pare_bench.errors import DataMissingError
@@ -35,9 +36,9 @@ class Docstrings(Task):
     """
 
     class Params(Params):
-        """``tokenizer`` is ``"nano_text"`` or the hub id or folder of the tokenizer that the backbone was trained with."""
+        """Parameters of ``docstrings``."""
 
-        tokenizer: str = "nano_text"
+        tokenizer: str | None = Field(None, description=TOKENIZER)
 
     params: Docstrings.Params
     name = "docstrings"

@@ -25,6 +25,8 @@ class Encoder:
     padding: int
 
 
+#: What the parameter ``tokenizer`` of a text source means.
+TOKENIZER = "nano_text, or hub id or folder of a tokenizer; null: that of the run's backbone, and nano_text where no backbone is at work"
 #: Endings of the files in a model's folder that may belong to its tokenizer, and their names on a hub: first those of which one must be there.
 _TOKENIZER = frozenset({".json", ".txt", ".model"})
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
@@ -52,9 +54,9 @@ def bundled_tokenizer() -> Tokenizer:
     return Tokenizer.from_str(text.decode())
 
 
-def tokenizer_files(name: str) -> tuple[Path, ...]:
-    """Return the files of a tokenizer: ``"nano_text"``, a folder, or what of a hub id is on this machine."""
-    if name == "nano_text":
+def tokenizer_files(name: str | None) -> tuple[Path, ...]:
+    """Return the files of a tokenizer: ``"nano_text"`` or None, a folder, or what of a hub id is on this machine."""
+    if name in (None, "nano_text"):
         folder = Path(str(files("pare_bench") / "data" / "weights"))
         return folder / "nano_text_tokenizer.json", folder / "nano_text.json"
     if is_folder(name):
@@ -65,8 +67,8 @@ def tokenizer_files(name: str) -> tuple[Path, ...]:
     return tuple(Path(path) for path in found if isinstance(path, str))
 
 
-def text_encoder(name: str) -> Encoder:
-    """Return the encoder of a tokenizer: ``"nano_text"``, a hub id or a local folder.
+def text_encoder(name: str | None) -> Encoder:
+    """Return the encoder of a tokenizer: ``"nano_text"`` or None, a hub id or a local folder.
 
     Raises:
         DataMissingError: the tokenizer is not on this machine and not to be had.
@@ -74,7 +76,7 @@ def text_encoder(name: str) -> Encoder:
         UsageError: it has no tokens that open and close a text, or ``name`` is no name that a hub can have.
 
     """
-    if name == "nano_text":
+    if name in (None, "nano_text"):
         bundled = bundled_tokenizer()
         ids = bundled.get_vocab()
         return Encoder(lambda texts: [encoding.ids for encoding in bundled.encode_batch(texts)], ids["<s>"], ids["</s>"], ids["<pad>"])
