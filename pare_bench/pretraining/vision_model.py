@@ -109,8 +109,14 @@ def step_loss(model: Pretraining, images: Shown, words: tuple[str | int, ...], *
         return float(right[rows, kind][asked].float().mean())
 
     whole, mixes = slice(images.whole), slice(images.whole, None)
-    scores = [accuracy(kind, rows) for rows in (whole, mixes) for kind in (0, 1)]
-    return Loss(classes + mask_weight * masks, *scores, float(masks.detach()))
+    return Loss(
+        classes + mask_weight * masks,
+        textures=accuracy(0, whole),
+        fractals=accuracy(1, whole),
+        mixed_textures=accuracy(0, mixes),
+        mixed_fractals=accuracy(1, mixes),
+        foreground=float(masks.detach()),
+    )
 
 
 def weight_groups(model: Pretraining, weight_decay: float) -> list[dict[str, object]]:
