@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pare_bench.builtin.backbones.swin import NanoSwin, joined_maps
+from pare_bench.builtin.backbones.swin import NanoSwin
 from pare_bench.builtin.mixers.patch_replace import PatchReplace
 from pare_bench.builtin.selectors.random import RandomSelector
 from pare_bench.contracts.params import Params
@@ -33,13 +33,16 @@ class Pretraining(nn.Module):
         # Untrained features hardly differ between images; standardised ones let the class loss act from the first step.
         self.standardise = nn.BatchNorm1d(128, affine=False)
         self.classify = nn.ModuleList(nn.Linear(128, classes) for classes in KIND_CLASSES)
-        self.separate = nn.Linear(self.backbone.feats, 1)
+        self.separate = nn.ModuleList([nn.Linear(64, 1), nn.Linear(128, 1)])
 
     def forward(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the class logits of both kinds, [batch classes] each, and foreground logits [batch 196] of embedded images [batch 196 64]."""
         maps = self.backbone.stage_maps(tokens)
         pooled = self.standardise(maps[1].mean((1, 2)))
-        return [head(pooled) for head in self.classify], self.separate(joined_maps(maps)).flatten(1)
+        # A linear layer on joined maps, one of them enlarged, is the sum of two, one of them enlarged: of one value a place, not of 128.
+        fine, coarse = (head(each).squeeze(-1) for head, each in zip(self.separate, maps, strict=True))
+        enlarged = F.interpolate(coarse[:, None].float(), fine.shape[1:], mode="bilinear")[:, 0]
+        return [head(pooled) for head in self.classify], (fine + enlarged).flatten(1)
 
 
 @dataclass(frozen=True)

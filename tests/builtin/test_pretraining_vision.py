@@ -215,7 +215,7 @@ def test_a_state_of_another_network_or_size_is_refused(tmp_path: Path) -> None:
     write_state(tmp_path / "state", model, optimiser, asdict(SHORT), 1)
     tensors = load_file(tmp_path / "state")
     about = {"recipe": json.dumps(asdict(SHORT)), "step": "1"}
-    for missing in ("model.separate.weight", "exp_avg.separate.weight"):
+    for missing in ("model.separate.0.weight", "exp_avg.separate.0.weight"):
         save_file({name: tensor for name, tensor in tensors.items() if name != missing}, tmp_path / "other", metadata=about)
         with pytest.raises(IntegrityError, match="another network"):
             take_up(read_state(tmp_path / "other"), model, optimiser)
