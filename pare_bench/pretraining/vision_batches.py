@@ -42,9 +42,10 @@ class Shown:
 
 
 def shown(seed: int, step: int, batch: int) -> Shown:
-    """Draw ``batch`` images, half textures and half fractals, and an eighth as much clutter.
+    """Draw ``batch`` images, three textures to five fractals, and an eighth as much clutter.
 
-    Half of each kind is shown whole. The other half is mixed: three quarters with the other kind, a quarter with clutter.
+    An eighth are textures that are shown whole and three eighths fractals: textures are learned in a few hundred steps. A quarter each are hosts of
+    mixes, three quarters of them with the other kind and a quarter with clutter.
 
     Raises:
         ValueError: ``batch`` is no multiple of 16.
@@ -52,8 +53,8 @@ def shown(seed: int, step: int, batch: int) -> Shown:
     if batch % 16:
         raise ValueError(f"a batch of {batch} cannot be divided: take a multiple of 16")
     rng = stream("nano_swin", seed, "images", step)
-    half, quarter, clutter = batch // 2, batch // 4, batch // 8
-    textures, fractals = (rng.integers(0, number, half) for number in KIND_CLASSES)
+    first, clutter = 3 * batch // 8, batch // 8
+    textures, fractals = (rng.integers(0, number, count) for number, count in zip(KIND_CLASSES, (first, batch - first), strict=True))
     pictures, masks = zip(render_textures(textures, rng, size=SIZE), fractal_images(fractals, rng), strict=True)
     turned, turned_masks = augmented(
         torch.from_numpy(pictures[1][::2]),
@@ -62,14 +63,14 @@ def shown(seed: int, step: int, batch: int) -> Shown:
     )
     images = torch.from_numpy(np.concatenate([*pictures, clutter_images(clutter, rng)]))
     marks = torch.from_numpy(np.concatenate([*masks, np.zeros((clutter, SIZE, SIZE), np.bool_)])).float()
-    images[half:batch:2], marks[half:batch:2] = turned, turned_masks
+    images[first:batch:2], marks[first:batch:2] = turned, turned_masks
     labels = torch.from_numpy(np.concatenate([textures, fractals, np.zeros(clutter, np.int64)]))
     has = torch.zeros(len(images), 2)
-    has[:half, 0] = has[half:batch, 1] = 1
+    has[:first, 0] = has[first:batch, 1] = 1
     # Whole textures and fractals, then hosts of both kinds, then clutter.
-    order = torch.cat([torch.arange(quarter), half + torch.arange(quarter), quarter + torch.arange(quarter), half + quarter + torch.arange(quarter)])
-    order = torch.cat([order, torch.arange(batch, batch + clutter)])
-    return Shown(images[order], marks[order], labels[order], has[order], _partners(batch), half)
+    eighth, number = batch // 8, torch.arange(len(images))
+    order = torch.cat([number[:eighth], number[first : first + 3 * eighth], number[eighth:first], number[first + 3 * eighth :]])
+    return Shown(images[order], marks[order], labels[order], has[order], _partners(batch), batch // 2)
 
 
 def _partners(batch: int) -> Tensor:

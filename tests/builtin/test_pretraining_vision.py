@@ -73,7 +73,9 @@ def test_batch_has_both_kinds_whole_and_mixed_and_partners_of_another_kind() -> 
     batch = shown(0, 0, 64)
     assert batch.images.shape == (72, 3, 56, 56)
     assert batch.whole == 32
-    assert batch.has[:32].sum(0).tolist() == batch.has[32:64].sum(0).tolist() == [16.0, 16.0]
+    assert batch.has[:32].sum(0).tolist() == [8.0, 24.0]
+    assert batch.has[32:48].sum(0).tolist() == [16.0, 0.0]
+    assert batch.has[48:64].sum(0).tolist() == [0.0, 16.0]
     assert batch.has[64:].sum() == 0
     assert batch.masks[64:].sum() == 0
     hosts = batch.has[32:64]
