@@ -240,7 +240,7 @@ def test_a_short_recipe_learns_textures_whole_and_mixed_and_the_foreground() -> 
         losses.append(float(vision._step(model, optimiser, recipe, shown(0, step, 64), step).total.detach()))
     after = evaluate(model, unseen, 0)
     assert sum(losses[-20:]) / 20 < 0.85 * sum(losses[:20]) / 20
-    assert before["textures"] < 0.05
+    assert before["textures"] < 0.1
     assert after["textures"] > 0.3
     assert after["textures_at_0.64"] > 0.15
     assert after["foreground_iou"] > before["foreground_iou"]
