@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from pare_bench.errors import UsageError
 from pare_bench.pretraining.vision_batches import batches
 from pare_bench.pretraining.vision_model import Loss, Pretraining, step_loss, weight_groups
 from pare_bench.pretraining.vision_scores import digits_probe, evaluate, held_out
@@ -122,6 +123,24 @@ def continues(saved: Saved, recipe: Recipe) -> bool:
     return before == recipe or (same_rates and replace(before, steps=recipe.steps, cooldown_steps=recipe.cooldown_steps) == recipe)
 
 
+def check_state(path: Path, recipe: Recipe) -> None:
+    """Check that a run of ``recipe`` can go on from a file of a state.
+
+    Raises:
+        UsageError: there is no such file, or the state is of another recipe or too far.
+        IntegrityError: it is no state.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no state '{path}'", hint="leave --state out to begin anew")
+    saved = read_state(path)
+    if continues(saved, recipe):
+        return
+    own = asdict(recipe)
+    other = [f"{name} {value!r} instead of {own.get(name)!r}" for name, value in saved.recipe.items() if value != own.get(name)]
+    hint = f"--steps of at least {saved.step} plus --cooldown, the same --seed, and a processor of the same precision"
+    raise UsageError(f"a run of this recipe would not have passed through '{path}', step {saved.step}: it has {', '.join(other)}", hint=hint)
+
+
 def _resumed(places: list[Path], recipe: Recipe, model: Pretraining, optimiser: torch.optim.AdamW) -> int:
     """Put network and optimiser into the furthest state that ``recipe`` would have passed through, and return its step."""
     found = [saved for place in places if place.is_file() and continues(saved := read_state(place), recipe)]
@@ -139,8 +158,11 @@ def pretrain(recipe: Recipe, work: Path, out: Path, *, state: Path | None = None
     A bundle is also written at every fourth checkpoint; its card says after how many steps. ``workers`` processes make the images ahead.
 
     Raises:
+        UsageError: the run cannot go on from ``state``.
         IntegrityError: a file of a state is damaged.
     """
+    if state is not None:
+        check_state(state, recipe)
     work.mkdir(parents=True, exist_ok=True)
     model, optimiser = build(recipe)
     first = _resumed([*([state] if state else []), work / CONSTANT, work / STATE], recipe, model, optimiser)

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from pare_bench.builtin.backbones.swin import NanoSwin
 from pare_bench.builtin.backbones.weights import load_bundled
-from pare_bench.errors import IntegrityError
+from pare_bench.errors import IntegrityError, UsageError
 from pare_bench.pretraining import __main__ as dispatcher
 from pare_bench.pretraining import vision, vision_batches, vision_model
 from pare_bench.pretraining.vision import CARD, CONSTANT, STATE, WEIGHTS, Recipe, best_precision, learning_rate
@@ -181,6 +181,29 @@ def test_a_state_that_another_recipe_left_is_not_gone_on_from(tmp_path: Path, ca
     assert "continuing" not in caplog.text
     vision.pretrain(replace(SHORT, steps=2, cooldown_steps=1, batch=32), tmp_path / "work", tmp_path / "out", checkpoint_every=1)
     assert "continuing from step 2" in caplog.text
+
+
+def test_a_state_that_was_asked_for_is_gone_on_from_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, optimiser = vision.build(SHORT)
+    vision._step(model, optimiser, SHORT, shown(0, 0, 16), 0)
+    state = tmp_path / "state"
+    write_state(state, model, optimiser, asdict(SHORT), 3)
+    # A step of the cool-down is on the way of the same run alone.
+    vision.check_state(state, SHORT)
+    for recipe, reason in (
+        (replace(SHORT, steps=6), "steps 4 instead of 6"),
+        (replace(SHORT, seed=1), "seed 0 instead of 1"),
+        (replace(SHORT, precision="bfloat16"), "precision 'float32' instead of 'bfloat16'"),
+    ):
+        with pytest.raises(UsageError, match=f"step 3: it has {reason}"):
+            vision.pretrain(recipe, tmp_path / "work", tmp_path / "out", state=state)
+    with pytest.raises(SystemExit) as ended:
+        dispatcher.main(["nano_swin", "--work", str(tmp_path / "work"), "--state", str(tmp_path / "nowhere")])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        f"error: there is no state '{tmp_path / 'nowhere'}'",
+        "hint: leave --state out to begin anew",
+    ]
 
 
 def test_state_is_small_and_holds_no_code(tmp_path: Path) -> None:
