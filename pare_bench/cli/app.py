@@ -23,6 +23,7 @@ _VERBS: Mapping[str, str] = {
     "reproduce": "reproduce:reproduce_command",
     "rescore": "rescore:rescore_command",
     "inspect": "inspect:inspect_command",
+    "probe": "probe:probe_command",
     "list": "listing:list_command",
     "show": "listing:show_command",
     "plugins": "listing:plugins_command",

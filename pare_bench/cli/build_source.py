@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,10 +12,9 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.cli.listing import FormatOption, ListFormat
+from pare_bench.cli.progress import counted
 from pare_bench.errors import UsageError
 
-#: Seconds between two lines of a plain log.
-EVERY = 10.0
 #: The task that reads the file; files without a folder of their own go below its folder in the data root.
 READER = "conll2003_features"
 
@@ -62,7 +58,7 @@ def build_source_command(
     began = time.monotonic()
     request = TokenRequest(task, backbone, params, layer.value, examples, batch_size, device)
     prepared = prepare_tokens(Registry.from_environment(), request)
-    with _progress(len(prepared.data.splits.train), f"{task} with {params.get('model', backbone)}") as advance:
+    with counted(len(prepared.data.splits.train), f"{task} with {params.get('model', backbone)}") as advance:
         content = embed_tokens(prepared, advance)
     digest = write_tokens(path, content)
     count, length, width = content.tokens.shape
@@ -104,28 +100,3 @@ def _backbone_params(pairs: list[str]) -> dict[str, Any]:
 
 def _slug(*parts: str) -> str:
     return "-".join(re.sub(r"[^\w.]+", "_", Path(part).name if Path(part).is_absolute() else part).strip("_") for part in parts)
-
-
-@contextmanager
-def _progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that counts examples: a bar with time left on a terminal, a line now and then elsewhere."""
-    if output.stderr_is_terminal():
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=output.console(sys.stderr), transient=True) as progress:
-            bar = progress.add_task(what, total=total)
-            yield lambda count: progress.update(bar, advance=count)
-        return
-    began = said = time.monotonic()
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done, said
-        done += count
-        now = time.monotonic()
-        if now - said >= EVERY and done < total:
-            said = now
-            output.note(f"{what}: {done} of {total} examples, about {(total - done) * (now - began) / done:.0f} s left")
-
-    yield advance

@@ -1,10 +1,10 @@
-"""Progress of ``pare-bench run``: bars with time left on a terminal, one plain line per finished run elsewhere."""
+"""Progress: bars with time left on a terminal; elsewhere one plain line per finished run, and now and then one for examples."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
     from pare_bench.runs.campaign import Display, Result
     from pare_bench.training.progress import EpochReport
+
+#: Seconds between two lines of a plain log.
+_EVERY = 10.0
 
 
 #: Narrower terminals leave the method's name, which is that of all runs, out of the bars.
@@ -173,3 +176,28 @@ def progress_display(total: int) -> Iterator[Display]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield BarDisplay(total, progress)
+
+
+@contextmanager
+def counted(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that counts examples: a bar with time left on a terminal, a line now and then elsewhere."""
+    if output.stderr_is_terminal():
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=output.console(sys.stderr), transient=True) as progress:
+            bar = progress.add_task(what, total=total)
+            yield lambda count: progress.update(bar, advance=count)
+        return
+    began = said = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done += count
+        now = time.monotonic()
+        if now - said >= _EVERY and done < total:
+            said = now
+            output.note(f"{what}: {done} of {total} examples, about {(total - done) * (now - began) / done:.0f} s left")
+
+    yield advance

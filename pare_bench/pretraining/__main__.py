@@ -6,6 +6,8 @@ import argparse
 import sys
 from importlib import import_module
 
+from pare_bench.errors import PareBenchError
+
 RECIPES = {"nano_swin": "pare_bench.pretraining.vision", "nano_text": "pare_bench.pretraining.text"}
 
 
@@ -15,7 +17,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("backbone", choices=sorted(RECIPES))
     arguments = sys.argv[1:] if argv is None else argv
     options = parser.parse_args(arguments[:1])
-    import_module(RECIPES[options.backbone]).main(arguments[1:])
+    try:
+        import_module(RECIPES[options.backbone]).main(arguments[1:])
+    except PareBenchError as error:
+        parser.exit(int(error.exit_code), f"error: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Pretrain ``nano_swin``: which of 64 fractals is this, and which pixels are fractal (formula-driven supervision, Kataoka et al., ACCV 2020).
+"""Pretrain ``nano_swin``: which texture and which fractal is this, whole and mixed, and which places are foreground.
 
 Run as ``python -m pare_bench.pretraining nano_swin --work FOLDER --out FOLDER``. Every step draws from its own named stream, so a run that was
-stopped continues from its checkpoint as if it had never stopped. Same versions of the dependencies, same kind of machine: same weights.
+stopped continues from its state as if it had never stopped. Same versions of the dependencies, same kind of machine, as many threads: same weights.
 """
 
 from __future__ import annotations
@@ -20,123 +20,49 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from pare_bench.builtin.backbones.swin import NanoSwin, joined_maps
-from pare_bench.seeds import stream, stream_seed
-from pare_bench.simulators.fractals import default_systems, render_fractals
+from pare_bench.errors import UsageError
+from pare_bench.pretraining.vision_batches import batches
+from pare_bench.pretraining.vision_model import Loss, Pretraining, step_loss, weight_groups
+from pare_bench.pretraining.vision_scores import digits_probe, evaluate, held_out
+from pare_bench.pretraining.vision_state import Saved, read_state, take_up, write_state
+from pare_bench.seeds import stream_seed
 
 log = logging.getLogger(__name__)
 
 WEIGHTS, CARD = "nano_swin.safetensors", "nano_swin.json"
+#: The newest state, and the newest one from before the cool-down, from which a longer run goes on.
+STATE, CONSTANT = "nano_swin_state.safetensors", "nano_swin_constant.safetensors"
+#: Flags of processors that multiply bfloat16 themselves; others are slower with it than without.
+_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights."""
+    """Everything that decides the weights. ``batch`` images are rendered for each step; half of them are shown whole and half mixed."""
 
     seed: int = 0
-    steps: int = 3500
-    batch: int = 32
-    classes: int = 64
-    instances: int = 120
-    learning_rate: float = 1.5e-3
-    warmup_steps: int = 100
-    cooldown_steps: int = 1000
+    steps: int = 17500
+    batch: int = 64
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    cooldown_steps: int = 3500
     weight_decay: float = 0.05
-    label_smoothing: float = 0.0
     mask_weight: float = 0.5
     clip: float = 1.0
     precision: str = "bfloat16"
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Rendered images: ``images`` uint8 [n 3 56 56], ``masks`` bool [n 56 56], ``labels`` int64 [n]."""
-
-    images: NDArray[np.uint8]
-    masks: NDArray[np.bool_]
-    labels: NDArray[np.int64]
-
-
-class Pretraining(nn.Module):
-    """The backbone with a class head on the mean of its last map and a foreground head on its joined maps; both heads are thrown away."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.backbone = NanoSwin(NanoSwin.Params(stages="all", pretrained=False))
-        module: Any
-        for module in self.backbone.modules():
-            if hasattr(module, "fused_attn"):
-                module.fused_attn = False  # on a processor faster than the fused kernel at this width
-        # Untrained features hardly differ between images; standardised ones let the class loss act from the first step.
-        self.classify = nn.Sequential(nn.BatchNorm1d(128, affine=False), nn.Linear(128, classes))
-        self.separate = nn.Linear(self.backbone.feats, 1)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return class logits [batch classes] and foreground logits [batch 14 14]."""
-        maps = self.backbone.stage_maps(self.backbone.embed_source(images))
-        return self.classify(maps[1].mean((1, 2))), self.separate(joined_maps(maps)).squeeze(-1)
-
-
-def make_pool(recipe: Recipe, part: str, instances: int) -> Pool:
-    """Render ``instances`` images of every class; image i of a class depends neither on the number of instances nor on other parts."""
-    labels = np.tile(np.arange(recipe.classes), instances)
-    pool = Pool(np.empty((len(labels), 3, 56, 56), np.uint8), np.empty((len(labels), 56, 56), np.bool_), labels)
-    systems = default_systems(recipe.classes)
-    for index in range(instances):
-        rows = slice(index * recipe.classes, (index + 1) * recipe.classes)
-        images, pool.masks[rows] = render_fractals(labels[rows], stream("nano_swin", recipe.seed, part, index), systems=systems)
-        pool.images[rows] = np.round(images * 255)
-    return pool
-
-
-def augmented(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Vary a batch: mirror, zoom, turn, shift, contrast, brightness, negative, exchanged channels, an erased square.
-
-    Images [batch 3 56 56] in [0, 1] and masks [batch 56 56] keep their shapes; an erased place is not foreground.
-    """
-    count, size = len(images), images.shape[-1]
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(count, *shape, generator=generator) * (high - low) + low
-
-    angle, zoom = draw(-0.25, 0.25), draw(0.8, 1.1)
-    mirror = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
-    cosine, sine, shift = zoom * angle.cos(), zoom * angle.sin(), draw(-0.1, 0.1, 2)
-    pose = torch.stack([torch.stack([cosine * mirror, -sine, shift[:, 0]], -1), torch.stack([sine * mirror, cosine, shift[:, 1]], -1)], 1)
-    both = torch.cat([images, masks[:, None].float()], 1)
-    grid = F.affine_grid(pose, list(both.shape), align_corners=False)
-    both = F.grid_sample(both, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    images, masks = both[:, :3], both[:, 3]
-    level = images.mean((1, 2, 3), keepdim=True)
-    images = (images - level) * draw(0.6, 1.4, 1, 1, 1) + level + draw(-0.2, 0.2, 1, 1, 1)
-    images = torch.where(draw(0, 1, 1, 1, 1) < 0.15, 1 - images, images)[:, torch.randperm(3, generator=generator)].clamp(0, 1)
-    place = torch.arange(size)
-    corner, side = draw(0, size, 2), draw(5, 18) * (draw(0, 1) < 0.2)
-    rows = (place - corner[:, :1] >= 0) & (place - corner[:, :1] < side[:, None])
-    columns = (place - corner[:, 1:] >= 0) & (place - corner[:, 1:] < side[:, None])
-    erased = rows[:, :, None] & columns[:, None, :]
-    return torch.where(erased[:, None], draw(0, 1, 3, 1, 1), images), masks * ~erased
-
-
-def batch_loss(model: Pretraining, pool: Pool, recipe: Recipe, step: int) -> tuple[Tensor, float]:
-    """Return the loss of training step ``step`` and the accuracy on its batch. Every epoch is a fresh permutation of the pool."""
-    per_epoch = len(pool.labels) // recipe.batch
-    order = stream("nano_swin", recipe.seed, "epoch", step // per_epoch).permutation(len(pool.labels))
-    rows = order[step % per_epoch * recipe.batch :][: recipe.batch]
-    generator = torch.Generator().manual_seed(stream_seed("nano_swin", recipe.seed, "step", step))
-    images, masks = augmented(torch.from_numpy(pool.images[rows]).float() / 255, torch.from_numpy(pool.masks[rows]), generator)
-    labels = torch.from_numpy(pool.labels[rows])
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-        logits, foreground = model(images)
-    share = F.adaptive_avg_pool2d(masks[:, None], foreground.shape[1:])[:, 0]
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-    loss = loss + recipe.mask_weight * F.binary_cross_entropy_with_logits(foreground.float(), share)
-    return loss, float((logits.argmax(-1) == labels).float().mean())
+def best_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return ``bfloat16`` on a processor that has it, ``float32`` elsewhere and where the system does not say."""
+    try:
+        lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return "float32"
+    flags = {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.partition(":")[2].split()}
+    return "bfloat16" if flags & _BFLOAT16 else "float32"
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -149,57 +75,14 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * cooled))
 
 
-@torch.no_grad()
-def evaluate(model: Pretraining, pool: Pool) -> dict[str, float]:
-    """Return class accuracy and foreground intersection over union (14x14, threshold one half) on images never trained on."""
-    right, both, either = 0, 0.0, 0.0
-    model.eval()
-    for rows in np.array_split(np.arange(len(pool.labels)), max(1, len(pool.labels) // 128)):
-        logits, foreground = model(torch.from_numpy(pool.images[rows]).float() / 255)
-        truth = F.adaptive_avg_pool2d(torch.from_numpy(pool.masks[rows])[:, None].float(), foreground.shape[1:])[:, 0] > 0.5
-        right += int((logits.argmax(-1) == torch.from_numpy(pool.labels[rows])).sum())
-        both += float(((foreground > 0) & truth).sum())
-        either += float(((foreground > 0) | truth).sum())
-    model.train()
-    return {"source_accuracy": right / len(pool.labels), "foreground_iou": both / max(either, 1.0)}
-
-
-@torch.no_grad()
-def digits_probe(backbone: NanoSwin, labels: int, seed: int) -> float:
-    """Return the test accuracy of logistic regression on mean features of scikit-learn's digits, ``labels`` training and 900 test images."""
-    from sklearn.datasets import load_digits
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    digits = load_digits()
-    order = stream("digits probe", seed).permutation(len(digits.target))
-    train, test = order[:labels], order[-900:]
-    images = torch.from_numpy(digits.images / 16).float()[:, None].expand(-1, 3, -1, -1)
-    was_training = backbone.training
-    backbone.eval()
-
-    def features(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        parts = images[torch.from_numpy(rows)].split(128)
-        return torch.cat([backbone.stage_maps(backbone.embed_source(part))[1].mean((1, 2)) for part in parts]).numpy()
-
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(features(train), digits.target[train])
-    score = float(probe.score(features(test), digits.target[test]))
-    backbone.train(was_training)
-    return score
-
-
 def build(recipe: Recipe) -> tuple[Pretraining, torch.optim.AdamW]:
-    """Return the untrained network and its optimiser (no decay on biases, norms and position tables)."""
+    """Return the untrained network and its optimiser."""
     torch.manual_seed(stream_seed("nano_swin", recipe.seed, "initial weights"))
-    model = Pretraining(recipe.classes)
+    model = Pretraining()
     for module in model.backbone.modules():
         if isinstance(module, nn.Linear):  # Swin's usual deviation of 0.02 is meant for wider layers: at 64 it starts as an identity, and slowly
             nn.init.xavier_uniform_(module.weight)
-    plain = [weight for name, weight in model.named_parameters() if weight.ndim <= 1 or "relative_position" in name]
-    decayed = [weight for name, weight in model.named_parameters() if weight.ndim > 1 and "relative_position" not in name]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return model, torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+    return model, torch.optim.AdamW(weight_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98))
 
 
 def export(model: Pretraining, recipe: Recipe, facts: dict[str, object], out: Path) -> None:
@@ -230,64 +113,109 @@ def export(model: Pretraining, recipe: Recipe, facts: dict[str, object], out: Pa
         (out / (name + ".part")).replace(out / name)
 
 
-def _continues(saved: dict[str, Any], recipe: Recipe) -> bool:
+def continues(saved: Saved, recipe: Recipe) -> bool:
     """Tell whether a run of ``recipe`` would have passed through the ``saved`` state."""
-    before = Recipe(**saved["recipe"])
-    same_rates = saved["step"] <= min(before.steps - before.cooldown_steps, recipe.steps - recipe.cooldown_steps)
+    try:
+        before = Recipe(**saved.recipe)
+    except TypeError:
+        return False
+    same_rates = saved.step <= min(before.steps - before.cooldown_steps, recipe.steps - recipe.cooldown_steps)
     return before == recipe or (same_rates and replace(before, steps=recipe.steps, cooldown_steps=recipe.cooldown_steps) == recipe)
 
 
-def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 200) -> None:
-    """Train from the last checkpoint in ``work``, if this recipe would have passed through it, and leave the bundle in ``out``.
+def check_state(path: Path, recipe: Recipe) -> None:
+    """Check that a run of ``recipe`` can go on from a file of a state.
 
-    A bundle is also written at every second checkpoint; its card says after how many steps.
+    Raises:
+        UsageError: there is no such file, or the state is of another recipe or too far.
+        IntegrityError: it is no state.
     """
+    if not path.is_file():
+        raise UsageError(f"there is no state '{path}'", hint="leave --state out to begin anew")
+    saved = read_state(path)
+    if continues(saved, recipe):
+        return
+    own = asdict(recipe)
+    other = [f"{name} {value!r} instead of {own.get(name)!r}" for name, value in saved.recipe.items() if value != own.get(name)]
+    hint = f"--steps of at least {saved.step} plus --cooldown, the same --seed, and a processor of the same precision"
+    raise UsageError(f"a run of this recipe would not have passed through '{path}', step {saved.step}: it has {', '.join(other)}", hint=hint)
+
+
+def _resumed(places: list[Path], recipe: Recipe, model: Pretraining, optimiser: torch.optim.AdamW) -> int:
+    """Put network and optimiser into the furthest state that ``recipe`` would have passed through, and return its step."""
+    found = [saved for place in places if place.is_file() and continues(saved := read_state(place), recipe)]
+    if not found:
+        return 0
+    furthest = max(found, key=lambda saved: saved.step)
+    take_up(furthest, model, optimiser)
+    log.info("continuing from step %d", furthest.step)
+    return furthest.step
+
+
+def pretrain(recipe: Recipe, work: Path, out: Path, *, state: Path | None = None, checkpoint_every: int = 250, workers: int = 0) -> None:
+    """Train from the furthest state that this recipe would have passed through, in ``work`` or ``state``, and leave the bundle in ``out``.
+
+    A bundle is also written at every fourth checkpoint; its card says after how many steps. ``workers`` processes make the images ahead.
+
+    Raises:
+        UsageError: the run cannot go on from ``state``.
+        IntegrityError: a file of a state is damaged.
+    """
+    if state is not None:
+        check_state(state, recipe)
     work.mkdir(parents=True, exist_ok=True)
-    pool, held_out = make_pool(recipe, "train", recipe.instances), make_pool(recipe, "held out", 16)
-    log.info("pool of %d images rendered", len(pool.labels))
     model, optimiser = build(recipe)
-    checkpoint, first = work / "nano_swin.pt", 0
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
-        if _continues(saved, recipe):
-            model.load_state_dict(saved["model"])
-            optimiser.load_state_dict(saved["optimiser"])
-            first = saved["step"]
-            log.info("continuing from step %d", first)
-    started, running = time.monotonic(), np.zeros(2)
-    for done in range(first + 1, recipe.steps + 1):
+    first = _resumed([*([state] if state else []), work / CONSTANT, work / STATE], recipe, model, optimiser)
+    unseen = held_out(recipe.seed, 16, recipe.batch)
+    started, running = time.monotonic(), np.zeros(7)
+    for done, images in enumerate(batches(recipe.seed, recipe.batch, range(first, recipe.steps), workers), first + 1):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, done - 1)
-        loss, accuracy = batch_loss(model, pool, recipe, done - 1)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimiser.step()
-        running += float(loss.detach()), accuracy
+        loss = _step(model, optimiser, recipe, images, done - 1)
+        running += float(loss.total.detach()), loss.textures, loss.fractals, loss.mixed_textures, loss.mixed_fractals, loss.foreground, 1
         if done % 50 == 0:
-            log.info("step %d loss %.4f accuracy %.4f seconds %.0f", done, *(running / 50), time.monotonic() - started)
+            _say(done, running, time.monotonic() - started)
             running[:] = 0
         if done % checkpoint_every == 0 or done == recipe.steps:
-            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "recipe": asdict(recipe), "step": done}
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
-        if done % (2 * checkpoint_every) == 0 or done == recipe.steps:
-            scores = {**evaluate(model, held_out), "digits_probe_200": digits_probe(model.backbone, 200, 0)}
+            constant = done <= recipe.steps - recipe.cooldown_steps
+            write_state(work / (CONSTANT if constant else STATE), model, optimiser, asdict(recipe), done)
+        if done % (4 * checkpoint_every) == 0 or done == recipe.steps:
+            scores = {**evaluate(model, unseen, recipe.seed), "digits_probe_200": digits_probe(model.backbone, 200, 0)}
             log.info("step %d %s", done, scores)
-            export(model, recipe, {"steps_done": done, "scores": scores}, out)
+            export(model, recipe, {"steps_done": done, "images_seen": done * recipe.batch, "scores": scores}, out)
+
+
+def _step(model: Pretraining, optimiser: torch.optim.AdamW, recipe: Recipe, images: Any, step: int) -> Loss:
+    words = ("nano_swin", recipe.seed, "step", step)
+    loss = step_loss(model, images, words, mask_weight=recipe.mask_weight, precision=recipe.precision)
+    optimiser.zero_grad()
+    loss.total.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+    optimiser.step()
+    return loss
+
+
+def _say(done: int, running: np.ndarray, seconds: float) -> None:
+    means = dict(zip(("loss", "textures", "fractals", "mixed_textures", "mixed_fractals", "foreground"), running / running[-1], strict=False))
+    log.info("step %d %s seconds %.0f", done, " ".join(f"{name} {value:.4f}" for name, value in means.items()), seconds)
 
 
 def main(argv: list[str]) -> None:
-    """Parse ``argv`` and pretrain on one thread; the log goes to ``<work>/nano_swin.log`` and to stderr."""
+    """Parse ``argv`` and pretrain; the log goes to ``<work>/nano_swin.log`` and to stderr."""
     default = Recipe()
-    parser = argparse.ArgumentParser(prog="python -m pare_bench.pretraining nano_swin", description="Pretrain nano_swin on fractals.")
-    parser.add_argument("--work", type=Path, default=Path("build/nano_swin"), help="folder of checkpoint and log")
+    parser = argparse.ArgumentParser(prog="python -m pare_bench.pretraining nano_swin", description="Pretrain nano_swin on textures and fractals.")
+    parser.add_argument("--work", type=Path, default=Path("build/nano_swin"), help="folder of states and log")
     parser.add_argument("--out", type=Path, default=Path("build/nano_swin/bundle"), help="folder that receives weights and card")
+    parser.add_argument("--state", type=Path, help="file of an earlier run's state to go on from, where the recipe is the same")
     parser.add_argument("--steps", type=int, default=default.steps, help="optimisation steps (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=default.seed, help="seed of weights, pool, order and variations (default: %(default)s)")
+    parser.add_argument("--cooldown", type=int, default=default.cooldown_steps, help="last steps, in which the rate falls (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=default.seed, help="seed of weights, images and mixes (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make images ahead (default: %(default)s)")
     options = parser.parse_args(argv)
     options.work.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(options.work / "nano_swin.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
-    torch.set_num_threads(1)
-    pretrain(replace(default, steps=options.steps, seed=options.seed), options.work, options.out)
+    torch.set_num_threads(options.threads)
+    recipe = replace(default, steps=options.steps, cooldown_steps=options.cooldown, seed=options.seed, precision=best_precision())
+    pretrain(recipe, options.work, options.out, state=options.state, workers=options.workers)

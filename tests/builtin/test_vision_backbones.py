@@ -25,9 +25,9 @@ from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.task import TaskSize
 from pare_bench.datasets.simulated import generate_splits
 from pare_bench.errors import DataMissingError, IntegrityError, UnknownNameError, UsageError
-from pare_bench.pretraining import __main__ as dispatcher
 from pare_bench.pretraining import vision
-from pare_bench.pretraining.vision import Recipe, digits_probe, learning_rate
+from pare_bench.pretraining.vision import Recipe
+from pare_bench.pretraining.vision_scores import digits_probe
 
 SMALL_SWIN = {"image_size": 32, "patch_size": 2, "embed_dim": 12, "depths": [1, 2], "num_heads": [2, 3], "window_size": 4}
 
@@ -259,61 +259,3 @@ def test_timm_loads_safetensors_files_and_folders_only(tmp_path: Path) -> None:
         TimmVision(TimmVision.Params(model="vit_base_patch16_224x"))
     with pytest.raises(UsageError, match="ResNet"):
         TimmVision(TimmVision.Params(model="test_resnet"))
-
-
-def test_learning_rate_warms_up_stays_and_cools_down_whatever_the_length() -> None:
-    recipe = Recipe(steps=1000, warmup_steps=100, cooldown_steps=300, learning_rate=1.0)
-    rates = [learning_rate(recipe, step) for step in range(1000)]
-    assert rates[0] == pytest.approx(0.01)
-    assert set(rates[99:701]) == {1.0}
-    assert rates[850] == pytest.approx(0.5)
-    assert rates[-1] < 1e-4
-    longer = [learning_rate(Recipe(steps=2000, warmup_steps=100, cooldown_steps=300, learning_rate=1.0), step) for step in range(700)]
-    assert longer == rates[:700]
-
-
-def test_interrupted_pretraining_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = Recipe(steps=4, batch=8, classes=4, instances=4, warmup_steps=2, cooldown_steps=2)
-    monkeypatch.setattr(vision, "digits_probe", lambda backbone, labels, seed: 0.0)  # not under test here, and slow
-    vision.pretrain(recipe, tmp_path / "one", tmp_path / "out_one", checkpoint_every=2)
-
-    original = vision.batch_loss
-
-    def stopping(model: vision.Pretraining, pool: vision.Pool, recipe: Recipe, step: int) -> tuple[torch.Tensor, float]:
-        if step == 3:
-            raise KeyboardInterrupt
-        return original(model, pool, recipe, step)
-
-    monkeypatch.setattr(vision, "batch_loss", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        vision.pretrain(recipe, tmp_path / "two", tmp_path / "out_two", checkpoint_every=2)
-    assert torch.load(tmp_path / "two" / "nano_swin.pt", weights_only=True)["step"] == 2
-    monkeypatch.setattr(vision, "batch_loss", original)
-    vision.pretrain(recipe, tmp_path / "two", tmp_path / "out_two", checkpoint_every=2)
-    for name in (vision.WEIGHTS, vision.CARD):
-        assert (tmp_path / "out_one" / name).read_bytes() == (tmp_path / "out_two" / name).read_bytes()
-    assert load_bundled("nano_swin", tmp_path / "out_two").keys() == NanoSwin().state_dict().keys()
-
-
-def test_augmentation_moves_image_and_mask_together() -> None:
-    """White where the mask is, black elsewhere: after any change the mask still marks what stands out."""
-    masks = torch.zeros(16, 56, 56, dtype=torch.bool)
-    masks[:, 15:35, 22:44] = True
-    images = masks[:, None].float().expand(-1, 3, -1, -1)
-    changed, moved = vision.augmented(images, masks, torch.Generator().manual_seed(0))
-    assert changed.shape == images.shape
-    assert changed.min() >= 0
-    assert changed.max() <= 1
-    flat, marks = changed.mean(1).flatten(1), moved.flatten(1)
-    correlation = torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(flat, marks, strict=True)])
-    assert (correlation.abs() > 0.75).sum() >= 13
-    assert len({mask.numpy().tobytes() for mask in moved}) == 16
-
-
-def test_dispatcher_hands_the_arguments_to_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[list[str]] = []
-    monkeypatch.setattr(vision, "main", seen.append)
-    dispatcher.main(["nano_swin", "--steps", "3"])
-    assert seen == [["--steps", "3"]]
-    with pytest.raises(SystemExit):
-        dispatcher.main(["nano_nothing"])

@@ -10,6 +10,13 @@ TASKS = (
         name="fractals", summary="proxy: images of iterated-function systems", target=f"{_HERE}.fractals:Fractals", proxy=True, modality="image"
     ),
     TaskSpec(
+        name="textures",
+        summary="proxy: images of textures, whose class survives mixing",
+        target=f"{_HERE}.textures:Textures",
+        proxy=True,
+        modality="image",
+    ),
+    TaskSpec(
         name="docstrings",
         summary="proxy: 32-token sentences of the standard library",
         target=f"{_HERE}.docstrings:Docstrings",
