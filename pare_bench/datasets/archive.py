@@ -20,7 +20,8 @@ LARGEST_RATIO = 200
 #: Small archives may be compressed better than that.
 ALWAYS_ALLOWED = 64 << 20
 
-_DAMAGE = (
+#: What the standard library raises for archives that are damaged, cut or made to harm.
+DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError),
     *(FileExistsError, NotADirectoryError, IsADirectoryError),  # one name twice, or as a file and as a folder
     *(TypeError, IndexError, MemoryError),  # what the standard library raises for headers that are cut or announce more than there can be
@@ -44,7 +45,7 @@ def unpack(archive: Path, folder: Path, expected: Sequence[str] = ()) -> list[st
             top = _top_folder(temporary, expected)
             move_tree(temporary / top, folder)
         return sorted(name.removeprefix(f"{top}/") for name in names if name.startswith(f"{top}/" if top else ""))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _refused(archive, str(error)) from error
     except OSError as error:
         if error.errno is None:  # what gzip raises for damage
