@@ -155,10 +155,13 @@ def _problem(wheel: Wheel, said: Path) -> Exception:
     if _OTHER_DIGEST in text:
         got = next((line.split()[-1] for line in lines if line.split()[:1] == ["Got"]), "unknown")
         return IntegrityError(f"{name}: the index has a file with sha256 {got}, published is {wheel.sha256}", hint=_show(wheel))
-    reasons = (
+    errors = (
         [line.partition(":")[2] for line in lines if line.startswith("ERROR:")] or [line for line in lines if line.strip()] or ["it said nothing"]
     )
-    return DataMissingError(f"{name}: pip: {' '.join(reasons[0].split())[:300]}", hint=_show(wheel))
+    # That an index cannot be reached is a warning; what comes of it, that nobody has the version, is the error.
+    warned = [line.partition(":")[2] for line in lines if line.startswith("WARNING:")][-1:]
+    reason = "; ".join(" ".join(line.split())[:300] for line in [errors[0], *warned])
+    return DataMissingError(f"{name}: pip: {reason}", hint=_show(wheel))
 
 
 def _show(wheel: Wheel) -> str:

@@ -57,8 +57,8 @@ def tokenizer_files(name: str) -> tuple[Path, ...]:
     if name == "nano_text":
         folder = Path(str(files("pare_bench") / "data" / "weights"))
         return folder / "nano_text_tokenizer.json", folder / "nano_text.json"
-    if (folder := folder_of(name)) is not None:
-        return tuple(sorted(path for path in folder.iterdir() if path.suffix in _TOKENIZER and path.is_file()))
+    if (own := folder_of(name)) is not None:
+        return tuple(sorted(path for path in own.iterdir() if path.suffix in _TOKENIZER and path.is_file()))
     from huggingface_hub import try_to_load_from_cache
 
     found = (try_to_load_from_cache(name, file) for file in _HUB_TOKENIZER)
