@@ -11,8 +11,7 @@ from typing import get_args
 from pare_bench.builtin.hub_files import find
 from pare_bench.builtin.published_models import MODELS as PUBLISHED
 from pare_bench.builtin.published_models import PublishedModel
-from pare_bench.contracts.files import Progress
-from pare_bench.contracts.models import Fetched, ModelFile, Source, State
+from pare_bench.contracts.models import Fetched, ModelFile, Progress, Source, State
 from pare_bench.datasets.fetch import check_room, is_offline
 from pare_bench.datasets.wheel import copy_pinned, download, take
 from pare_bench.digests.files import file_digests

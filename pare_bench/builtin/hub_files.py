@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pare_bench.builtin.hub_watch import NoAnswerError, told, watched
 from pare_bench.builtin.published_models import MODELS, pinned_files
-from pare_bench.contracts.files import Progress
+from pare_bench.contracts.models import Progress
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, OfflineError, UsageError
 
 #: Seconds in which a hub must say whether it has a file; HF_HUB_ETAG_TIMEOUT changes it. With the start of Python and torch a command fails in ten.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pare_bench.contracts.files import Progress
+from pare_bench.contracts.models import Progress
 
 Result = TypeVar("Result")
 

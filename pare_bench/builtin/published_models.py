@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pare_bench.contracts.models import ModelFile, Wheel
-from pare_bench.datasets.official import data_root
-from pare_bench.digests.files import sha256_of
+from pare_bench.digests.files import data_root, sha256_of
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, UsageError
 
 #: Folder below the data root: a machine without network cannot make the files again, so they are no part of the cache, which may be deleted.

@@ -38,22 +38,6 @@ class OfficialFile:
         return None
 
 
-class Progress(Protocol):
-    """What a display shows of a download."""
-
-    def begin(self, name: str, total: int | None, done: int) -> None:
-        """Start file ``name`` of ``total`` bytes (None: unknown), of which ``done`` are here already."""
-        ...
-
-    def advance(self, count: int) -> None:
-        """Count ``count`` further bytes."""
-        ...
-
-    def end(self) -> None:
-        """Finish the file."""
-        ...
-
-
 class Files(Protocol):
     """The published files of one task, as its reader is handed them; everything that they hand out enters the run's identity.
 

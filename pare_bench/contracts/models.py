@@ -1,4 +1,4 @@
-"""The contract of published models with a short name: what is pinned of them, and what ``pare-bench backbones`` asks of one."""
+"""The contract of published models with a short name: what is pinned of one, what is asked of it, and who is told how far a download is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pare_bench.contracts.files import Progress
-
 #: Where a model can be had, in the order in which it is tried.
 Source = Literal["hub", "index"]
 #: Whether a model is on this machine: all its files with the pinned sizes, none of them, some, or some with another content.
 State = Literal["here", "missing", "partial", "damaged"]
+
+
+class Progress(Protocol):
+    """What a display shows of a download."""
+
+    def begin(self, name: str, total: int | None, done: int) -> None:
+        """Start file ``name`` of ``total`` bytes (None: unknown), of which ``done`` are here already."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Count ``count`` further bytes."""
+        ...
+
+    def end(self) -> None:
+        """Finish the file."""
+        ...
 
 
 @dataclass(frozen=True)

