@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -163,7 +164,7 @@ def test_others_may_read_what_is_written(tmp_path, monkeypatch, durable):
     """One data folder serves a whole group; and what lasts is flushed with the folder that names it."""
     flushed = []
     flush = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.readlink(f"/proc/self/fd/{handle}")) or flush(handle))
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(str(Path(f"/proc/self/fd/{handle}").readlink())) or flush(handle))
     for content in ("é", "é".encode()):
         files.write_atomically(tmp_path / "index.json", content, durable=durable)
         assert (tmp_path / "index.json").read_bytes() == "é".encode()
