@@ -10,17 +10,27 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+from huggingface_hub import constants
+
 COMMIT = "a" * 40
 
 
+def point(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Let the hub's client ask ``address``, whatever was said when it was imported."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+
+
 class HubServer(ThreadingHTTPServer):
-    """Serves the files of ``folder``; ``behaviour`` says what goes wrong, ``log`` holds the requests."""
+    """Serves the files of ``folder``; ``behaviour`` says what goes wrong, ``log`` holds the requests, ``begun`` at which byte each answer begins."""
 
     daemon_threads = True
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.folder, self.behaviour, self.log = folder, "", []
+        self.folder, self.behaviour, self.log, self.begun = folder, "", [], []
         self.address = f"http://127.0.0.1:{self.server_port}"
         self.over = threading.Event()
 
@@ -60,24 +70,30 @@ class _Handler(BaseHTTPRequestHandler):
         if not file.is_file():
             return self._empty(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
         content = file.read_bytes()
-        self.send_response(200)
+        begin, _, _ = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        self.server.begun.append(int(begin))
+        self.send_response(206 if int(begin) else 200)
+        if int(begin):
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
         if behaviour != "is no hub":
             self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) - int(begin)))
         self.end_headers()
         if with_body:
-            self._send(content, behaviour)
+            self._send(content[int(begin) :], behaviour)
         return None
 
     def _send(self, content: bytes, behaviour: str) -> None:
         pieces, pause = {"drips": (1, 0.1), "is slow": (1 << 15, 0.5)}.get(behaviour, (len(content), 0.0))
-        if behaviour == "stalls":
+        if behaviour in ("stalls", "breaks off once"):
             content, pieces = content[: len(content) // 2], len(content)
         for start in range(0, len(content), max(pieces, 1)):
             self._drip(content[start : start + pieces], pause)
         if behaviour == "stalls":
             self.server.over.wait(60)
+        if behaviour == "breaks off once":
+            self.server.behaviour, self.close_connection = "", True
 
     def _drip(self, content: bytes, pause: float) -> None:
         self.wfile.write(content)

@@ -26,7 +26,8 @@ from factories import make_record, sealed
 
 from pare_bench.config.resolution import Request
 from pare_bench.config.run_config import apply_override, parse_overrides, validated
-from pare_bench.datasets import archive, bundle, cifar, convert, index, token_file, unpickle, wav
+from pare_bench.contracts.models import ModelFile
+from pare_bench.datasets import archive, bundle, cifar, convert, index, token_file, unpickle, wav, wheel
 from pare_bench.datasets.cache import _read as read_cached
 from pare_bench.datasets.cache import _write as write_cached
 from pare_bench.datasets.npy import read_npy
@@ -187,9 +188,9 @@ def _tar(files: dict[str, bytes], mode: str = "w") -> bytes:
     return buffer.getvalue()
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
+def _zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(buffer, "w", method) as made:
         for name, content in files.items():
             made.writestr(name, content)
     return buffer.getvalue()
@@ -332,7 +333,18 @@ def _tokens(path: Path) -> None:
     token_file.write_tokens(path, token_file.TokenFile(np.ones((3, 2, 4), np.float32), np.arange(3), 3, {"task": "x"}))
 
 
+def _wheel(folder: Path, content: bytes) -> None:
+    wanted = {name: ModelFile(Path(name).name, len(text), hashlib.sha256(text).hexdigest()) for name, text in _ARCHIVED.items()}
+    (folder / "taken").mkdir()
+    try:
+        wheel.take(_file(folder, "a.whl", content), wanted, folder / "taken")
+    finally:
+        assert {path.name for path in folder.iterdir()} == {"a.whl", "taken"}
+    assert all((folder / "taken" / file.name).stat().st_size == file.size for file in wanted.values())
+
+
 _ARCHIVED = {"folder/a.txt": b"a" * 100, "folder/b.bin": bytes(50)}
+_ZIPS = tuple(_zip(_ARCHIVED, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
 READERS: dict[str, Reader] = {
     "record": Reader(_record, (TEXT,)),
     "record, sealed": Reader(_sealed_record, (TEXT,)),
@@ -356,8 +368,9 @@ READERS: dict[str, Reader] = {
     "converted manifest": Reader(_manifest, (sealed_json({"sha256": hashlib.sha256(ARRAYS).hexdigest()}).encode(),)),
     "archive": Reader(
         lambda folder, content: archive.unpack(_file(folder, "a.zip", content), folder / "unpacked"),
-        (_tar(_ARCHIVED), _tar(_ARCHIVED, "w:gz"), _tar(_ARCHIVED, "w:xz"), _zip(_ARCHIVED)),
+        (_tar(_ARCHIVED), _tar(_ARCHIVED, "w:gz"), _tar(_ARCHIVED, "w:xz"), *_ZIPS),
     ),
+    "wheel": Reader(_wheel, _ZIPS),
     "pickle": Reader(
         lambda folder, content: unpickle.load(io.BytesIO(content)), _pickles(), (pickle.UnpicklingError, EOFError, ValueError, MemoryError)
     ),

@@ -1,42 +1,38 @@
-"""Files of a model, by local folder or by its name on a hub: what is on this machine, and what a hub gives without keeping anyone waiting.
+"""Files of a model, by short name, local folder or name on a hub: what is on this machine, and what a hub gives without keeping anyone waiting.
 
 All that asks a hub goes through :func:`find` and :func:`find_all`; whoever loads a model is handed files and opens no connection itself. A hub that
 gives no answer within :data:`ANSWER` seconds, or whose file does not come forward within :data:`PROGRESS` seconds, is one that cannot be
-reached: what is on this machine is taken instead, and where nothing is, that is the error. A file that comes slowly is waited for.
+reached: what is on this machine is taken instead, and where nothing is, that is the error. A file that comes slowly is waited for. For a short name
+(:mod:`pare_bench.builtin.published_models`) no hub is asked here: its files were fetched before, and are compared with what is pinned of them.
 """
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
 import re
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
+from pare_bench.builtin.hub_watch import NoAnswerError, told, watched
+from pare_bench.builtin.published_models import MODELS, pinned_files
+from pare_bench.contracts.models import Progress
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, OfflineError, UsageError
-
-Result = TypeVar("Result")
 
 #: Seconds in which a hub must say whether it has a file; HF_HUB_ETAG_TIMEOUT changes it. With the start of Python and torch a command fails in ten.
 ANSWER = 3.0
-#: Seconds in which a download must come forward by :data:`STEP` bytes or to its end; HF_HUB_DOWNLOAD_TIMEOUT changes it.
+#: Seconds in which a download must come forward by 16 KiB or to its end; HF_HUB_DOWNLOAD_TIMEOUT changes it.
 PROGRESS = 10.0
 #: The same for files in Xet storage, whose client counts large pieces (up to 64 MB) once they are whole.
 XET_PROGRESS = 60.0
-STEP = 16 * 1024
 #: Seconds for which a hub that did not answer is not asked again: a model has several files.
 _PAUSE = 60.0
 _COMMIT = re.compile("[0-9a-f]{40}")
-
-
-class _NoAnswerError(Exception):
-    """Nothing came for too long, or what no hub says."""
+#: What an operating system says where no file can be written.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass
@@ -58,35 +54,27 @@ class _Absence:
     offline: bool = False
 
 
-@dataclass
-class _Pulse:
-    """Shared by a thread that waits for a server and the one that watches it."""
+def find(
+    model: str, names: Sequence[str], *, what: str, revision: str | None = None, size: int | None = None, progress: Progress | None = None
+) -> Path:
+    """Return the first of ``names`` that ``model`` has: a file of a folder, or of the hub's cache on this machine, fetched if need be.
 
-    last: float = field(default_factory=time.monotonic)
-    stopped: bool = False
-
-    def beat(self) -> None:
-        if self.stopped:
-            raise _NoAnswerError
-        self.last = time.monotonic()
-
-
-def find(model: str, names: Sequence[str], *, what: str, revision: str | None = None) -> Path:
-    """Return the first of ``names`` that ``model`` has: a file of a local folder, or of the hub's cache on this machine, fetched if need be.
-
-    ``what`` says in messages what is looked for, such as ``"configuration of backbone"``.
+    ``what`` says in messages what is looked for, such as ``"configuration of backbone"``. A hub that announces a file of other than ``size`` bytes is
+    not asked for it; ``progress`` is told how a download comes forward.
 
     Raises:
         DataMissingError: none of them is on this machine or to be had from the hub.
+        EnvironmentFault: the disk with the hub's cache is full.
+        IntegrityError: a file of a model with a short name is not the pinned one, or a file of a hub has another size.
         OfflineError: none is on this machine, and no hub may be asked.
-        UsageError: ``model`` is neither a folder nor a name that a hub can have.
+        UsageError: ``model`` is neither a folder nor a name that a hub can have, or its files are pinned and another revision of them is wanted.
 
     """
-    found, absence = _look(model, names, what, revision, first=True)
+    found, absence = _look(model, names, what, revision, _Download(size, progress), first=True)
     if found:
         return found[0]
-    if is_folder(model):
-        raise DataMissingError(f"no {what} '{model}': the folder has no {' or '.join(names)}", hint=f"hf download NAME --local-dir '{model}'")
+    if (folder := folder_of(model)) is not None:
+        raise DataMissingError(f"no {what} '{model}': the folder has no {' or '.join(names)}", hint=f"hf download NAME --local-dir '{folder}'")
     hint = f"where there is network run: hf download {model}; or give a local folder that holds {names[0]}"
     if absence is None:
         raise DataMissingError(f"no {what} '{model}' on this machine or the hub: it has no {' or '.join(names)}", hint=hint)
@@ -98,23 +86,30 @@ def find_all(model: str, names: Sequence[str], *, what: str, revision: str | Non
 
     Raises:
         DataMissingError: none of them is on this machine, and the hub cannot be reached or does not know the model.
+        IntegrityError: a file of a model with a short name is not the pinned one.
         OfflineError: none is on this machine, and no hub may be asked.
-        UsageError: ``model`` is neither a folder nor a name that a hub can have.
+        UsageError: ``model`` is neither a folder nor a name that a hub can have, or its files are pinned and another revision of them is wanted.
 
     """
-    found, absence = _look(model, names, what, revision, first=False)
+    found, absence = _look(model, names, what, revision, _Download(), first=False)
     if not found and absence is not None:
         hint = f"where there is network run: hf download {model}; or give a local folder"
         raise (OfflineError if absence.offline else DataMissingError)(f"no {what} '{model}' on this machine, {absence.reason}", hint=hint)
     return found
 
 
-def is_folder(model: str) -> bool:
-    """Return whether ``model`` is a folder of this machine."""
+def folder_of(model: str) -> Path | None:
+    """Return the folder of this machine that ``model`` is, or that the files of its short name were fetched to; None where there is none."""
+    folder = MODELS[model].folder if model in MODELS else Path(model)
     try:
-        return bool(model) and Path(model).is_dir()
+        return folder if model and folder.is_dir() else None
     except OSError:  # a name too long for a file
-        return False
+        return None
+
+
+def is_folder(model: str) -> bool:
+    """Return whether the files of ``model`` lie in a folder of this machine."""
+    return folder_of(model) is not None
 
 
 def check_content(path: Path, *, largest: int | None = None) -> None:
@@ -155,12 +150,25 @@ def no_hub_asked() -> bool:
     return bool(constants.HF_HUB_OFFLINE) or any(value not in ("", "0") for value in wanted)
 
 
-def _look(model: str, names: Sequence[str], what: str, revision: str | None, *, first: bool) -> tuple[tuple[Path, ...], _Absence | None]:
-    if not is_folder(model):
+@dataclass(frozen=True)
+class _Download:
+    """How many bytes a file has, where that is known, and who is told how its download comes forward."""
+
+    size: int | None = None
+    progress: Progress | None = None
+
+
+def _look(
+    model: str, names: Sequence[str], what: str, revision: str | None, download: _Download, *, first: bool
+) -> tuple[tuple[Path, ...], _Absence | None]:
+    if model in MODELS:
+        return pinned_files(MODELS[model], names, what, revision)[: 1 if first else None], None
+    folder = folder_of(model)
+    if folder is None:
         _check_name(model, what)
     found, absence = [], None
     for name in names:
-        path = Path(model) / name if is_folder(model) else _of_hub(model, name, revision)
+        path = folder / name if folder is not None else _of_hub(model, name, revision, download)
         if isinstance(path, _Absence):
             absence = path
         elif path is not None and path.is_file():
@@ -190,7 +198,7 @@ def _check_name(model: str, what: str) -> None:
         raise UsageError(f"no {what} '{model}': it is neither a folder nor a name that a hub can have", hint=hint) from error
 
 
-def _of_hub(model: str, name: str, revision: str | None) -> Path | _Absence | None:
+def _of_hub(model: str, name: str, revision: str | None, download: _Download) -> Path | _Absence | None:
     """Return a file of a hub, None where the hub says that the model has none of that name."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import GatedRepoError, RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
@@ -204,35 +212,53 @@ def _of_hub(model: str, name: str, revision: str | None) -> Path | _Absence | No
     hub = _HUBS.setdefault(constants.ENDPOINT, _Hub())
     if time.monotonic() >= hub.until:
         try:
-            patience = _ask(model, name, revision)
-            return Path(_watched(lambda pulse: hf_hub_download(model, name, revision=revision, tqdm_class=_bar(pulse)), patience))
+            patience = _ask(model, name, revision, download.size)
+            with told(download.progress, name, download.size) as bar:
+                return Path(watched(lambda pulse: hf_hub_download(model, name, revision=revision, tqdm_class=bar(pulse)), patience))
         except RemoteEntryNotFoundError:
             return None
         except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError):
             at = "" if revision is None else f" at revision '{revision}'"
             return cached or _Absence(f"and hub '{constants.ENDPOINT}' gives none{at}: the name is mistyped, or the model private or gated")
-        except (AttributeError, ImportError, NameError, TypeError):
-            raise  # a mistake in a program, no fact about a hub
+        except (AttributeError, ImportError, NameError, TypeError, IntegrityError):
+            raise  # a mistake in a program, no fact about a hub; or another file than the one that is wanted
         # The hub's client raises its own and its transport's errors, of many types, for what is one fact here: no file.
         except Exception as error:  # noqa: BLE001
+            _check_disk(error)
             hub.reason, hub.until = _one_line(error), time.monotonic() + _PAUSE
             if cached is not None:
                 warnings.warn(f"hub '{constants.ENDPOINT}' cannot be reached ({hub.reason}): its files on this machine are taken", stacklevel=2)
     return cached or _Absence(f"and hub '{constants.ENDPOINT}' cannot be reached: {hub.reason}")
 
 
-def _ask(model: str, name: str, revision: str | None) -> float:
+def _check_disk(error: Exception) -> None:
+    """Tell a disk that takes no file from a hub that has none."""
+    from huggingface_hub import constants
+
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        message = f"'{constants.HF_HUB_CACHE}' cannot be written: {error.strerror or error}"
+        raise EnvironmentFault(message, hint="set HF_HOME to a folder on a larger disk") from error
+
+
+def _ask(model: str, name: str, revision: str | None, size: int | None) -> float:
     """Ask the hub for a file without fetching it, and return for how many seconds its download may stand still.
 
     Without this question the client would try again for minutes.
+
+    Raises:
+        IntegrityError: the hub announces another size than ``size``.
+
     """
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     seconds = _seconds("HF_HUB_ETAG_TIMEOUT", ANSWER)
     # The transport's own limit is for what is left behind in the thread.
-    answer = _watched(lambda _: get_hf_file_metadata(hf_hub_url(model, name, revision=revision), timeout=2 * seconds), seconds)
+    answer = watched(lambda _: get_hf_file_metadata(hf_hub_url(model, name, revision=revision), timeout=2 * seconds), seconds)
     if answer.commit_hash is None or answer.etag is None:
-        raise _NoAnswerError("what answers is no hub")
+        raise NoAnswerError("what answers is no hub")
+    if size is not None and answer.size not in (None, size):
+        message = f"hub '{constants.ENDPOINT}' announces {answer.size} bytes for {name} of '{model}', published are {size}"
+        raise IntegrityError(message, hint="unset HF_ENDPOINT, or set it to another hub")
     through_xet = answer.xet_file_data is not None and not constants.HF_HUB_DISABLE_XET
     return _seconds("HF_HUB_DOWNLOAD_TIMEOUT", XET_PROGRESS if through_xet else PROGRESS)
 
@@ -242,78 +268,6 @@ def _seconds(variable: str, usual: float) -> float:
         return max(float(os.environ[variable]), 0.1)
     except (KeyError, ValueError):
         return usual
-
-
-def _watched(call: Callable[[_Pulse], Result], patience: float) -> Result:
-    """Return ``call(pulse)``, made in a thread that is given up when its pulse has not beaten for ``patience`` seconds.
-
-    A thread and not a timeout of the transport: that one begins anew with every byte, and does not count the time in which a name is looked up.
-
-    Raises:
-        _NoAnswerError: it was given up.
-
-    """
-    from huggingface_hub import close_session
-
-    pulse = _Pulse()
-    results: list[Result] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(call(pulse))
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
-            errors.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    with _quiet_client():
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.05)
-            if time.monotonic() - pulse.last > patience and thread.is_alive():
-                pulse.stopped = True
-                close_session()  # what still waits for the server wakes up
-                thread.join(0.5)
-                raise _NoAnswerError(f"no answer for {patience:.3g} s")
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-@contextmanager
-def _quiet_client() -> Iterator[None]:
-    """Let the hub's client count its downloads in small steps, ask for nothing but files, and say nothing: that becomes one error.
-
-    With every first question a day it would also fetch a list of programs by which it tells the hub what it is called from.
-    """
-    from huggingface_hub import constants
-
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level, constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_TELEMETRY
-    logger.setLevel(logging.CRITICAL)
-    constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_TELEMETRY = STEP, True
-    try:
-        yield
-    finally:
-        logger.setLevel(before[0])
-        constants.DOWNLOAD_CHUNK_SIZE, constants.HF_HUB_DISABLE_TELEMETRY = before[1:]
-
-
-def _bar(pulse: _Pulse) -> Any:
-    """Return the class of a progress bar whose every step is a beat."""
-    from huggingface_hub.utils import tqdm
-
-    class Watched(tqdm):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            pulse.beat()
-            super().__init__(*arguments, **options)
-
-        def update(self, n: float | None = 1) -> Any:
-            if n:
-                pulse.beat()
-            return super().update(n)
-
-    return Watched
 
 
 def _one_line(error: Exception) -> str:

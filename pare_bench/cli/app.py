@@ -29,6 +29,7 @@ _VERBS: Mapping[str, str] = {
     "plugins": "listing:plugins_command",
     "check": "check:check_command",
     "data": "data:data_app",
+    "backbones": "backbones:backbones_app",
     "leaderboard": "leaderboard:leaderboard_app",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import shutil
 import stat
 import tarfile
@@ -20,11 +22,14 @@ LARGEST_RATIO = 200
 #: Small archives may be compressed better than that.
 ALWAYS_ALLOWED = 64 << 20
 
-_DAMAGE = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError),
+#: What the standard library raises for archives that are damaged, cut or made to harm.
+DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError),
     *(FileExistsError, NotADirectoryError, IsADirectoryError),  # one name twice, or as a file and as a folder
     *(TypeError, IndexError, MemoryError),  # what the standard library raises for headers that are cut or announce more than there can be
 )
+#: Numbers of errors of the operating system that are damage, too: bzip2 gives none, and a place before the begin of the file is an invalid one.
+DAMAGE_NUMBERS = (None, errno.EINVAL)
 
 
 def unpack(archive: Path, folder: Path, expected: Sequence[str] = ()) -> list[str]:
@@ -44,10 +49,10 @@ def unpack(archive: Path, folder: Path, expected: Sequence[str] = ()) -> list[st
             top = _top_folder(temporary, expected)
             move_tree(temporary / top, folder)
         return sorted(name.removeprefix(f"{top}/") for name in names if name.startswith(f"{top}/" if top else ""))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _refused(archive, str(error)) from error
     except OSError as error:
-        if error.errno is None:  # what gzip raises for damage
+        if error.errno in DAMAGE_NUMBERS:
             raise _refused(archive, str(error)) from error
         raise EnvironmentFault(f"'{archive}' cannot be unpacked into '{folder}': {error.strerror}", hint=f"df -h '{folder}'") from error
 

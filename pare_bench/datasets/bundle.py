@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO
 
 from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.models import Progress
 from pare_bench.datasets.archive import move_tree, temporary_folder
-from pare_bench.datasets.fetch import Progress, check_room
+from pare_bench.datasets.fetch import check_room
 from pare_bench.datasets.index import FILE_NAME, IndexEntry, dump_index, is_inside, parse_index, read_index, record
 from pare_bench.digests.files import file_digests
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, UsageError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import math
 import tarfile
 import zipfile
@@ -66,7 +67,17 @@ def whole_problem(path: Path, name: str | None = None) -> str | None:
     check = _CHECKS.get(last)
     try:
         return check(path) if check else None
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         return f"is damaged or truncated: {error}"
 
 

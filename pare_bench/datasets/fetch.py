@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from pare_bench.contracts.files import OfficialFile
+from pare_bench.contracts.models import Progress
 from pare_bench.datasets.archive import unpack
 from pare_bench.datasets.content import is_web_page, whole_problem
 from pare_bench.datasets.index import IndexEntry, record
@@ -36,22 +37,6 @@ OFFLINE_VARIABLE = "PARE_BENCH_OFFLINE"
 #: Attempts per address that bring nothing new before it is given up.
 ATTEMPTS = 3
 _BLOCK = 1 << 18
-
-
-class Progress(Protocol):
-    """What a display shows of a download."""
-
-    def begin(self, name: str, total: int | None, done: int) -> None:
-        """Start file ``name`` of ``total`` bytes (None: unknown), of which ``done`` are here already."""
-        ...
-
-    def advance(self, count: int) -> None:
-        """Count ``count`` further bytes."""
-        ...
-
-    def end(self) -> None:
-        """Finish the file."""
-        ...
 
 
 class BadAnswerError(Exception):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from numpy.typing import NDArray
 
 from pare_bench.contracts.files import OfficialFile
@@ -18,18 +16,10 @@ from pare_bench.contracts.task import Task, Track
 from pare_bench.datasets.cache import Data
 from pare_bench.datasets.content import check_content
 from pare_bench.datasets.index import read_index
-from pare_bench.digests.files import file_digests, sha256_of
+from pare_bench.digests.files import data_root, file_digests, sha256_of
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError
 
-DATA_VARIABLE = "PARE_BENCH_DATA"
-
-
 State = Literal["present", "partial", "missing", "none"]
-
-
-def data_root() -> Path:
-    """Return the folder of published files: ``PARE_BENCH_DATA`` or the user's data folder."""
-    return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("pare-bench"))
 
 
 def official_data(task: Task, root: Path | None = None, track: Track = "clean", seed: int = 0) -> Data:

@@ -15,6 +15,7 @@ import platformdirs
 from pare_bench.digests.sealed import remembered, sealed
 
 ROOT_VARIABLE = "PARE_BENCH_CACHE"
+DATA_VARIABLE = "PARE_BENCH_DATA"
 _BLOCK = 1 << 20
 #: Times that a folder is made again because another process has removed it meanwhile.
 _ATTEMPTS = 100
@@ -25,6 +26,11 @@ SMALL = 1 << 20
 def cache_root() -> Path:
     """Return the folder of what can be made again: ``PARE_BENCH_CACHE`` or the user's cache folder."""
     return Path(os.environ.get(ROOT_VARIABLE) or platformdirs.user_cache_dir("pare-bench"))
+
+
+def data_root() -> Path:
+    """Return the folder of what comes from elsewhere and cannot be made again: ``PARE_BENCH_DATA`` or the user's data folder."""
+    return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("pare-bench"))
 
 
 def file_digests(path: Path, *, md5: bool = False, fresh: bool = False) -> dict[str, str]:
@@ -86,21 +92,41 @@ def remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write ``text`` so that readers see the old content or the new one; ``durable`` also after a power cut, which costs milliseconds."""
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Write ``content`` (text as UTF-8) to a file beside ``path`` and rename it: readers see the old content or the new one.
+
+    ``durable`` keeps that so after a power cut, too, which costs milliseconds. Everybody may read the file.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     with beside(path) as (stream, temporary):
-        stream.write(text.encode("utf-8"))
+        stream.write(content.encode("utf-8") if isinstance(content, str) else content)
         stream.flush()
         if durable:
             os.fsync(stream.fileno())
         stream.close()
+        temporary.chmod(0o644)
         temporary.replace(path)
+        if durable:
+            _flush_folder(path.parent)
 
 
 def stamp_of(path: Path) -> list[int]:
     """Return size, modification and change time of a file: while they stay the same, so does its content."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power failure, where the operating system can flush folders."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _hash(path: Path, names: tuple[str, ...]) -> dict[str, str]:

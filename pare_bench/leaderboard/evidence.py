@@ -6,6 +6,7 @@ is not installed or has another version) nothing is said against the record; :at
 
 from __future__ import annotations
 
+import lzma
 import math
 import zipfile
 import zlib
@@ -133,7 +134,7 @@ def is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError):
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError, OSError):
         return False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import math
 import zipfile
 import zlib
@@ -112,6 +113,6 @@ def _unpacked(path: Path, content: bytes, kept: PredictionsRecord) -> NDArray[np
         outputs = read_npy(io.BytesIO(array), len(array))
         if outputs.shape != kept.shape or outputs.dtype != np.dtype(kept.kept):
             raise ValueError(f"{outputs.dtype} {outputs.shape} instead of {kept.kept} {kept.shape}")
-    except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise IntegrityError(f"predictions '{path}' cannot be read: {error}", hint="run it again") from error
     return outputs.astype(np.float32)

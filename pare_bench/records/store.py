@@ -12,7 +12,7 @@ from glob import escape
 from pathlib import Path
 
 from pare_bench.config.run_config import RunConfig
-from pare_bench.digests.files import beside
+from pare_bench.digests import files
 from pare_bench.digests.locks import locked
 from pare_bench.errors import EnvironmentFault, IntegrityError, UsageError
 from pare_bench.records.migrations import NewerSchemaError
@@ -24,20 +24,13 @@ _LEFT_BEHIND = 3600
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to a temporary file beside ``path``, flush it to disk and rename it: readers see the old file or the new one.
+    """Write a file below ``--out`` whole, or not at all (:func:`pare_bench.digests.files.write_atomically`).
 
     Raises:
         EnvironmentFault: the folder cannot be written.
     """
     try:
-        with beside(path) as (file, temporary):
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            temporary.chmod(0o644)
-            temporary.replace(path)
-            _flush_folder(path.parent)
+        files.write_atomically(path, content)
     except OSError as error:
         raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
 
@@ -55,17 +48,6 @@ def turn(path: Path) -> Iterator[None]:
         except OSError as error:
             raise EnvironmentFault(f"cannot write '{path}': {error.strerror or error}", hint="choose a writable folder with --out DIR") from error
         yield
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power failure, where the operating system can flush folders."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class Store:

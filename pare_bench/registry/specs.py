@@ -84,14 +84,17 @@ class BackboneSpec(Spec):
 
     ``learning_rate`` says at which rate it can be fine-tuned, where that is less than presets made for the small bundled bodies set: a number,
     or ``"module:function"``, a function that takes the body's parameters and returns the rate. None leaves the preset's.
+    ``models``, ``"module:NAME"``, is a tuple of the published models (:class:`~pare_bench.contracts.models.FetchableModel`) that the body takes by
+    a short name once ``pare-bench backbones fetch`` has got them.
 
     Raises:
-        PluginError: ``learning_rate`` is neither a positive number nor such a text.
+        PluginError: ``learning_rate`` is neither a positive number nor such a text, or ``models`` is no such text.
     """
 
     kind: ClassVar[str] = "backbone"
     modality: str
     learning_rate: float | str | None = None
+    models: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,6 +102,8 @@ class BackboneSpec(Spec):
         fits = rate is None or (bool(_TARGET.match(rate)) if isinstance(rate, str) else 0 < rate < math.inf)
         if not fits:
             raise PluginError(f"backbone '{self.name}' has learning_rate '{rate}'", hint='write a positive number, or "package.module:function"')
+        if self.models is not None and not _TARGET.match(self.models):
+            raise PluginError(f"backbone '{self.name}' has models '{self.models}'", hint='write "package.module:NAME", the name of a tuple')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import time
 import huggingface_hub
 import numpy as np
 import pytest
-from hub_server import COMMIT, hub_server
+from hub_server import COMMIT, hub_server, point
 from huggingface_hub import constants
 from safetensors.numpy import save_file
 from transformers import PreTrainedTokenizerFast, SwinConfig, SwinModel
@@ -20,7 +21,7 @@ from pare_bench.builtin import hub_files
 from pare_bench.builtin.backbones.swin import HuggingFaceSwin
 from pare_bench.builtin.backbones.vision_transformer import TimmVision
 from pare_bench.builtin.sources.tokenization import bundled_tokenizer, text_encoder
-from pare_bench.errors import DataMissingError, OfflineError
+from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, OfflineError
 
 WEIGHTS = "model.safetensors"
 
@@ -35,18 +36,12 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
     monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "2")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub_files, "_HUBS", {})
     with hub_server(tmp_path / "hub") as server:
         point(monkeypatch, server.address)
         yield server
     huggingface_hub.close_session()
-
-
-def point(monkeypatch, address):
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 def fetch(*names, **options):
@@ -152,6 +147,50 @@ def test_offline_asks_nobody(hub, monkeypatch, variable):
     monkeypatch.setenv(variable, "1")
     assert fetch() == there
     assert len(hub.log) == asked
+
+
+def test_a_file_of_another_size_is_not_asked_for(hub):
+    size = (hub.folder / WEIGHTS).stat().st_size
+    with pytest.raises(IntegrityError, match=f"announces {size} bytes for {WEIGHTS} of 'some/name', published are 7"):
+        fetch(size=7)
+    assert {method for method, _ in hub.log} == {"HEAD"}
+    assert fetch(size=size).stat().st_size == size
+
+
+def test_a_full_disk_is_no_silent_hub(hub, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    with pytest.raises(EnvironmentFault, match="cannot be written: No space left on device"):
+        fetch()
+    assert not hub_files._HUBS[hub.address].reason
+
+
+def test_a_download_goes_on_where_it_broke_off_and_tells_how_far_it_is(hub):
+    save_file({"weight": np.random.default_rng(0).random(200_000)}, hub.folder / WEIGHTS)
+    whole = (hub.folder / WEIGHTS).read_bytes()
+
+    class Told:
+        def __init__(self):
+            self.begun, self.count, self.ended = [], 0, 0
+
+        def begin(self, name, total, done):
+            self.begun.append((name, total, done))
+            self.count = done
+
+        def advance(self, count):
+            self.count += count
+
+        def end(self):
+            self.ended += 1
+
+    told = Told()
+    hub.behaviour = "breaks off once"
+    assert fetch(progress=told).read_bytes() == whole
+    assert len(whole) // 3 < hub.begun[-1] <= len(whole) // 2
+    assert told.begun == [(WEIGHTS, len(whole), 0)]
+    assert (told.count, told.ended) == (len(whole), 1)
 
 
 def test_what_the_hub_has_not(hub):

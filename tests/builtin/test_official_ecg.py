@@ -31,7 +31,8 @@ from pare_bench.builtin.suites.nas360.ecg_files import (
 )
 from pare_bench.contracts.task import Split, Splits, Track
 from pare_bench.datasets.cache import Data
-from pare_bench.datasets.official import OfficialFiles, state_of
+from pare_bench.datasets.fetch import unpack_present
+from pare_bench.datasets.official import OfficialFiles, official_data, state_of
 from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.runs.recording import _task_record
 from pare_bench.scoring.tracks import chunked
@@ -332,6 +333,17 @@ def test_the_zip_gives_what_the_pickle_gives(tmp_path: Path, inside: str | None)
     # Nothing is unpacked for that.
     assert not (tmp_path / "zip" / "ecg" / "training2017").exists()
     assert state_of(tmp_path / "zip", "ecg", Ecg.official_files) == "present"
+
+
+@pytest.mark.parametrize("inside", [None, "REFERENCE.csv", "REFERENCE-v3.csv"])
+def test_the_zip_counts_the_same_when_it_was_unpacked(tmp_path: Path, inside: str | None) -> None:
+    """``data fetch`` unpacks what it finds, and a run must not become another one by that."""
+    written.write_release(tmp_path / "ecg", *written.recordings())
+    zipped(tmp_path / "ecg", inside=inside)
+    packed = official_data(Ecg(), tmp_path).sha256
+    assert unpack_present(tmp_path, "ecg", Ecg.official_files)
+    assert (tmp_path / "ecg" / "training2017").is_dir()
+    assert official_data(Ecg(), tmp_path).sha256 == packed
 
 
 def test_a_table_beside_the_zip_goes_before_the_one_inside(tmp_path: Path) -> None:

@@ -162,6 +162,31 @@ def test_damaged_archives(tmp_path, name):
     assert "is a web page" in whole_problem(tmp_path / name)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_a_zip_of_a_rare_method(tmp_path, method):
+    """Seen: what LZMA calls damage was no error of the list, and ended the command with a traceback."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a", bytes(range(256)) * 50)
+    assert whole_problem(path) is None
+    content = bytearray(path.read_bytes())
+    content[40:60] = bytes(byte ^ 0xFF for byte in content[40:60])
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="is not unpacked"):
+        unpack(path, tmp_path / "out")
+    assert "is damaged" in whole_problem(path)
+
+
+def test_a_zip_that_lost_its_first_bytes_is_damaged_and_not_the_disk(tmp_path):
+    """Its directory leads to places before the begin of the file, which the operating system calls an invalid argument."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"x")
+    path.write_bytes(path.read_bytes()[1:])
+    with pytest.raises(IntegrityError, match="is not unpacked"):
+        unpack(path, tmp_path / "out")
+
+
 def whole_files(folder):
     """Write a sound file of each format that has a length or a checksum."""
     numbers = np.random.default_rng(0).random((50, 40))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from pare_bench import metrics
 from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, TaskSize
 from pare_bench.datasets.cache import digest, generated_data
 from pare_bench.datasets.simulated import SimulatedTask, generate_splits
+from pare_bench.digests import files
 from pare_bench.digests.sealed import opened, sealed
 from pare_bench.errors import EnvironmentFault, IntegrityError
 from pare_bench.records.store import Store, read_record, write_atomically
@@ -153,6 +156,21 @@ def test_atomic_writing_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file permissions differ")
+@pytest.mark.parametrize("durable", [True, False])
+def test_others_may_read_what_is_written(tmp_path, monkeypatch, durable):
+    """One data folder serves a whole group; and what lasts is flushed with the folder that names it."""
+    flushed = []
+    flush = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(str(Path(f"/proc/self/fd/{handle}").readlink())) or flush(handle))
+    for content in ("é", "é".encode()):
+        files.write_atomically(tmp_path / "index.json", content, durable=durable)
+        assert (tmp_path / "index.json").read_bytes() == "é".encode()
+        assert stat.S_IMODE((tmp_path / "index.json").stat().st_mode) == 0o644
+    assert len(flushed) == (4 if durable else 0)
+    assert (str(tmp_path) in flushed) == durable
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folder permissions differ")

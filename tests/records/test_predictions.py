@@ -11,6 +11,7 @@ import pytest
 from factories import make_record
 
 from pare_bench.errors import DataMissingError, IntegrityError
+from pare_bench.leaderboard.evidence import is_whole
 from pare_bench.records import predictions
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
 
@@ -116,3 +117,19 @@ def test_hostile_archives_are_refused_even_with_the_right_digest(tmp_path, conte
     forged = record.predictions.model_copy(update={"file_sha256": hashlib.sha256(content).hexdigest()})
     with pytest.raises(IntegrityError, match="cannot be read"):
         folder.load(record.model_copy(update={"predictions": forged}))
+
+
+def test_damage_in_an_archive_of_a_rare_method(tmp_path):
+    """A submission may hold one: its digest fits the record."""
+    folder = PredictionsFolder(tmp_path, "full")
+    record = save(folder)
+    path = folder.path(record.run_id)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("outputs.npy", bytes(range(256)) * 5)
+    content = bytearray(path.read_bytes())
+    content[60:80] = bytes(byte ^ 0xFF for byte in content[60:80])
+    path.write_bytes(content)
+    kept = record.predictions.model_copy(update={"file_sha256": hashlib.sha256(content).hexdigest()})
+    with pytest.raises(IntegrityError, match="cannot be read: Corrupt input data"):
+        folder.load(record.model_copy(update={"predictions": kept}))
+    assert not is_whole(path)

@@ -177,10 +177,13 @@ def _hint(chosen: HubModel) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from reporting in many lines what becomes one error."""
-    level = logging.get_verbosity()
+    """Keep transformers from reporting in many lines what becomes one error, and from drawing a bar for what takes a second."""
+    level, drawn = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        if drawn:
+            logging.enable_progress_bar()

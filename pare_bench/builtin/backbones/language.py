@@ -169,12 +169,13 @@ class NanoText(TextEncoder):
 
 
 class HuggingFaceText(TextEncoder):
-    """A BERT- or RoBERTa-like encoder of transformers, by hub id or local folder. Safetensors only; code from the hub is never run."""
+    """A BERT- or RoBERTa-like encoder of transformers, by short name, hub id or folder. Safetensors only; code from the hub is never run."""
 
     class Params(Params):
         """Which encoder.
 
-        ``model`` is a hub id or a folder with ``config.json`` and ``model.safetensors``; ``revision`` pins a hub commit or tag;
+        ``model`` is a short name (``pare-bench backbones list``), a hub id or a folder with ``config.json`` and ``model.safetensors``;
+        ``revision`` pins a hub commit or tag;
         ``pretrained`` False draws random weights from the configuration; ``dropout`` None keeps the configuration's.
         """
 

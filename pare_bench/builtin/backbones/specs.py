@@ -31,9 +31,10 @@ BACKBONES = (
     ),
     BackboneSpec(
         name="hf_text",
-        summary="BERT- or RoBERTa-like encoder from transformers",
+        summary="BERT- or RoBERTa-like encoder from transformers (short name, hub id or folder)",
         target=f"{_HERE}.language:HuggingFaceText",
         modality="sequence",
         learning_rate=f"{_HERE}.rates:of_text",
+        models="pare_bench.builtin.fetching:MODELS",
     ),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from pare_bench.builtin.hub_files import check_content, find_all, is_folder
+from pare_bench.builtin.hub_files import check_content, find_all, folder_of
 from pare_bench.errors import DataMissingError, IntegrityError, UsageError
 
 
@@ -59,8 +59,8 @@ def tokenizer_files(name: str | None) -> tuple[Path, ...]:
     if name in (None, "nano_text"):
         folder = Path(str(files("pare_bench") / "data" / "weights"))
         return folder / "nano_text_tokenizer.json", folder / "nano_text.json"
-    if is_folder(name):
-        return tuple(sorted(path for path in Path(name).iterdir() if path.suffix in _TOKENIZER and path.is_file()))
+    if (own := folder_of(name)) is not None:
+        return tuple(sorted(path for path in own.iterdir() if path.suffix in _TOKENIZER and path.is_file()))
     from huggingface_hub import try_to_load_from_cache
 
     found = (try_to_load_from_cache(name, file) for file in _HUB_TOKENIZER)

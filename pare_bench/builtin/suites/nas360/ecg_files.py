@@ -105,7 +105,7 @@ class Recordings:
 
 
 def read(files: Files) -> Recordings:
-    """Return the published recordings: of ``challenge2017.pkl`` where it is there, else of PhysioNet's release, unpacked or zipped.
+    """Return the published recordings: of ``challenge2017.pkl`` where it is there, else of PhysioNet's release, zipped or, without the zip, unpacked.
 
     Labels other than version 3 are warned of.
 
@@ -128,14 +128,16 @@ def read(files: Files) -> Recordings:
 
 def _converted(files: Files) -> tuple[dict[str, NDArray[np.generic]], str]:
     """Return the arrays of :class:`Recordings` and the name of the file that has the labels."""
-    table = next((name for name in TABLES if files.find(name) is not None), None)
+    zipped = files.find(ARCHIVE) is not None
+    # Where the zip lies it is read, unpacked beside it or not: the same files must give a run the same identity.
+    table = next((name for name in TABLES if not (zipped and name.startswith(RELEASE)) and files.find(name) is not None), None)
     if files.find(PICKLE) is not None:
         return files.converted(PICKLE, f"{__name__}:convert_pickle"), PICKLE
-    if table is not None and (files.find(RELEASE) is not None or files.find(ARCHIVE) is None):
+    if table is not None and not zipped:
         folder = files.find(RELEASE) or files.root
         recordings = [f"{RELEASE}/{path.relative_to(folder).as_posix()}" for path in files.tree(RELEASE, "*.mat")]
         return files.converted([table, *recordings], f"{__name__}:convert_release"), table
-    if files.find(ARCHIVE) is not None:
+    if zipped:
         return files.converted([ARCHIVE] if table is None else [table, ARCHIVE], f"{__name__}:convert_archive"), table or ARCHIVE
     return files.converted(PICKLE, f"{__name__}:convert_pickle"), PICKLE
 
