@@ -79,8 +79,8 @@ def hub(index, tmp_path, monkeypatch):
     """A hub that has the model, too."""
     shutil.copytree(index.original, tmp_path / "hub")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
-    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "2")
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "10")
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "4")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     with hub_server(tmp_path / "hub") as server:
         point(monkeypatch, server.address)
@@ -417,7 +417,7 @@ def test_from_a_hub(hub, pare_bench, monkeypatch):
     [
         (lambda hub: (hub.folder / "config.json").unlink(), "it has no config.json"),
         (lambda hub: setattr(hub, "behaviour", "503"), "it answers 503"),
-        (lambda hub: setattr(hub, "behaviour", "stalls"), "no answer for 2 s"),
+        (lambda hub: setattr(hub, "behaviour", "stalls"), "no answer for 4 s"),
         (lambda hub: (hub.folder / "model.safetensors").write_bytes(b"x" * 100), "announces 100 bytes for model.safetensors"),
         (
             lambda hub: (hub.folder / "config.json").write_bytes((hub.folder / "config.json").read_bytes().replace(b"bert", b"bart")),
