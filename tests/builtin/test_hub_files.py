@@ -149,7 +149,14 @@ def test_offline_asks_nobody(hub, monkeypatch, variable):
     assert len(hub.log) == asked
 
 
-def test_a_file_of_another_size_is_not_asked_for(hub):
+@pytest.fixture
+def patient(monkeypatch):
+    """Limits that a busy machine keeps, where it is not them that is tested."""
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "20")
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "20")
+
+
+def test_a_file_of_another_size_is_not_asked_for(hub, patient):
     size = (hub.folder / WEIGHTS).stat().st_size
     with pytest.raises(IntegrityError, match=f"announces {size} bytes for {WEIGHTS} of 'some/name', published are 7"):
         fetch(size=7)
@@ -157,7 +164,7 @@ def test_a_file_of_another_size_is_not_asked_for(hub):
     assert fetch(size=size).stat().st_size == size
 
 
-def test_a_full_disk_is_no_silent_hub(hub, monkeypatch):
+def test_a_full_disk_is_no_silent_hub(hub, patient, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -167,7 +174,7 @@ def test_a_full_disk_is_no_silent_hub(hub, monkeypatch):
     assert not hub_files._HUBS[hub.address].reason
 
 
-def test_a_download_goes_on_where_it_broke_off_and_tells_how_far_it_is(hub):
+def test_a_download_goes_on_where_it_broke_off_and_tells_how_far_it_is(hub, patient):
     save_file({"weight": np.random.default_rng(0).random(200_000)}, hub.folder / WEIGHTS)
     whole = (hub.folder / WEIGHTS).read_bytes()
 
@@ -193,7 +200,7 @@ def test_a_download_goes_on_where_it_broke_off_and_tells_how_far_it_is(hub):
     assert (told.count, told.ended) == (len(whole), 1)
 
 
-def test_what_the_hub_has_not(hub):
+def test_what_the_hub_has_not(hub, patient):
     with pytest.raises(DataMissingError, match=r"on this machine or the hub: it has no other\.bin"):
         fetch("other.bin")
     assert fetch("other.bin", WEIGHTS).name == WEIGHTS

@@ -31,6 +31,7 @@ def imported(code, **environment):
         ("from pare_bench.cli import main; main(['list', 'methods'])", {"pydantic", "torch", "numpy", "rich.markdown"}),
         ("from pare_bench.cli import main; main(['list', '--format', 'md'])", {"torch", "numpy", "rich.markdown"}),
         ("from pare_bench.cli import main; main(['status', '--suite', 'nas360', '--out', 'nowhere'])", {"torch", "numpy", "scipy"}),
+        ("from pare_bench.cli import main; main(['backbones', 'list'])", {"torch", "transformers", "scipy"}),
         ("import pare_bench; pare_bench.TaskSpec, pare_bench.hookimpl, pare_bench.Params", {"torch", "numpy"}),
     ],
 )
