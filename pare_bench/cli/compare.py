@@ -59,6 +59,9 @@ def compare_command(
     missing: Annotated[Missing, typer.Option(help="What to do where a method has no score on a task.")] = Missing.ERROR,
     rope: Annotated[float, typer.Option(help="Practically equal: within this share of the way from floor to perfect score.")] = 0.01,
     published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside ours.")] = False,
+    test_sampling: Annotated[
+        bool, typer.Option("--test-sampling/--no-test-sampling", help="Intervals with the choice of test examples, from stored predictions.")
+    ] = False,
     fail_if: Annotated[str | None, typer.Option(metavar="CONDITION", help="Exit code 6 when 'worse(p=0.05, effect=0.01)' holds.")] = None,
     format: Annotated[CompareFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
@@ -71,6 +74,11 @@ def compare_command(
 
     condition = parse_condition(fail_if) if fail_if is not None else None
     registry = Registry.from_environment()
+    sampling = None
+    if test_sampling:
+        from pare_bench.comparison.sampling import TestSampling
+
+        sampling = TestSampling(registry, out, output.note)
     comparison = compare(
         records_of(Store(out), suite, methods),
         methods,
@@ -87,7 +95,10 @@ def compare_command(
         reference=reference,
         stats=stats.value,
         published=printed_numbers() if published else None,
+        sampling=sampling,
     )
+    for name, reason in sampling.reasons.items() if sampling is not None else ():
+        output.note(f"{name}: without the choice of test examples: {reason}")
     failures = violations(condition, comparison) if condition is not None else []
     _show(comparison, format)
     for failure in failures:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pare_bench.comparison import design
 from pare_bench.comparison.contrasts import ROPE, Pair, contrasts
@@ -22,6 +22,9 @@ from pare_bench.leaderboard.build import unique
 from pare_bench.records.record import RunRecord
 from pare_bench.records.variants import Data, Division, age, asked_data, counted, data_changes, data_of, division_of, label_records
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -29,8 +32,8 @@ class Comparison:
 
     ``pairs`` are all pairs of the methods, corrected together; ``lead`` says who is ahead over all tasks, ``answer`` is that in sentences, with what
     the design would have seen; ``sentence`` says what rank tests over so many tasks can show. ``optimism`` has the methods and tasks with scores in
-    both tracks; ``against`` are the pairs with ``reference``, corrected for those alone; ``overall`` is there where all statistics were asked for,
-    ``printed`` and ``cards`` where published numbers were.
+    both tracks; ``sampled``: test sampling was asked for; ``against`` are the pairs with ``reference``, corrected for those alone; ``overall`` is
+    there where all statistics were asked for, ``printed`` and ``cards`` where published numbers were.
     """
 
     division: Division
@@ -45,6 +48,7 @@ class Comparison:
     optimism: tuple[Gap, ...] = ()
     missing: Policy = "error"
     dropped: tuple[str, ...] = ()
+    sampled: bool = False
     rope: float = ROPE
     reference: str | None = None
     against: tuple[Pair, ...] = ()
@@ -83,13 +87,14 @@ def compare(
     reference: str | None = None,
     stats: Literal["basic", "all"] = "basic",
     published: Sequence[Printed] | None = None,
+    sampling: Callable[[RunRecord], NDArray[Any] | None] | None = None,
 ) -> Comparison:
     """Compare ``methods`` (names, or full labels of variants) on the tasks that any of them has run.
 
     ``tasks`` restricts that; ``suite_tasks`` are all tasks of the suite, for order and for saying what is not covered; ``known_methods`` are the
     registered methods and ``out`` the folder of the records, both for messages. ``missing`` is the policy for methods without a score on a task,
     ``rope`` the share of the way from floor to perfect score up to which two scores are practically equal, ``reference`` one of ``methods``;
-    ``published`` are printed numbers to show beside the scores.
+    ``published`` are printed numbers to show beside the scores, ``sampling`` gives the scores of a run on resamples of the test split, or None.
 
     Raises:
         UsageError: fewer than two methods, an unknown one, records in several divisions, or scores on different data.
@@ -108,7 +113,9 @@ def compare(
     covered.sort(key=lambda task: suite_tasks.index(task) if task in suite_tasks else len(suite_tasks))
     data = choose_data(wanted, division, covered, found, missing)
     rows = tuple(
-        task_row(task, {method: found[method].get(task, {}).get(chosen, {}) for method in methods}, failed_last=missing == "worst-rank")
+        task_row(
+            task, {method: found[method].get(task, {}).get(chosen, {}) for method in methods}, failed_last=missing == "worst-rank", sampling=sampling
+        )
         for task, chosen in data.items()
     )
     used = [run for method in methods for task, chosen in data.items() for run in found[method].get(task, {}).get(chosen, {}).values()]
@@ -135,6 +142,7 @@ def compare(
         optimism=_gaps(of_suite, division, methods, data),
         missing=missing,
         dropped=dropped,
+        sampled=sampling is not None,
         rope=rope,
         reference=reference,
         against=contrasts(rows, [(method, reference) for method in others], rope=rope, posterior=stats == "all") if reference else (),

@@ -34,7 +34,8 @@ class Difference:
     error of the gain over seeds, ``gain_half`` half the width of its interval. ``value`` is None where one of the two has no score or takes the last
     rank; ``gain`` then is the whole way from perfect to the floor. Without a common scale ``gain`` is None. ``won`` is 1 where the first is better, 0
     where the two are practically equal, else -1. ``worse`` is what tests over tasks take, infinite against a missing score, and ``scale`` the size of
-    what it was computed from.
+    what it was computed from. ``sampling`` is the standard error of ``value`` by the choice of test examples, where that is known and in the
+    interval, ``error`` that of both.
     """
 
     value: float | None
@@ -47,6 +48,8 @@ class Difference:
     paired: bool = False
     worse: float = 0.0
     scale: float = 0.0
+    sampling: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -204,12 +207,12 @@ def _difference(row: TaskRow, first: str, second: str, rope: float) -> Differenc
         gain = 0.0 if found.value == 0 else statistics.difference(*shares)
         worse = 0.0 - gain
         # A diverged seed has lost the whole way: its error is at most that, too.
-        error = None if found.error is None else min(1.0, found.error / row.span)
+        error = None if found.seed_error is None else min(1.0, found.seed_error / row.span)
         half = None if found.half is None else min(2.0, found.half / row.span)
     edge = rope if row.span is not None else 0.0
     inside = abs(worse) <= edge or (edge > 0 and statistics.same(abs(worse), edge, scale))
     won = 0 if inside else 1 if worse < 0 else -1
-    return Difference(found.value, found.interval, gain, won, error, half, found.seeds, found.paired, worse, scale)
+    return Difference(found.value, found.interval, gain, won, error, half, found.seeds, found.paired, worse, scale, found.sampling, found.error)
 
 
 def _side(value: float, first: str, second: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from pare_bench import statistics
@@ -19,6 +20,7 @@ from pare_bench.comparison.table_parts import (
     number,
     p_text,
     points_between,
+    short,
     signed_points,
 )
 
@@ -45,6 +47,8 @@ def parts(comparison: Comparison, *, compact: bool = False) -> Iterator[Table | 
         yield Sentence(_mean_gaps(comparison)) if compact and comparison.overall is None else _gaps(comparison)
     if comparison.printed is not None:
         yield from printed_parts(comparison)
+    if comparison.sampled:
+        yield _sampling(comparison, compact=compact)
     yield from (Sentence(note, "note") for note in comparison.notes)
 
 
@@ -202,6 +206,26 @@ def _profiles(comparison: Comparison, found: Overall, order: Sequence[str]) -> T
         ("performance profile",),
         "share of the tasks on which the distance to the perfect score is within a factor of the least one among these methods (Dolan and More); "
         f"area: under that share over the logarithm of the factor from 1 to {statistics.LARGEST_FACTOR:g}; {_design(comparison)}",
+    )
+
+
+def _sampling(comparison: Comparison, *, compact: bool) -> Table:
+    """Return how much of the noise is by the choice of test examples, for each pair that is shown and each task."""
+    text = short if compact else number
+    pairs = comparison.lead.pairs if comparison.lead is not None and comparison.overall is None else comparison.pairs
+    rows = []
+    for pair in pairs:
+        for task, detail in pair.details.items():
+            if detail.sampling is not None and detail.error is not None:
+                seeds = math.sqrt(max(0.0, detail.error**2 - detail.sampling**2))
+                rows.append((f"{pair.first} - {pair.second}", task, text(detail.value), text(seeds), text(detail.sampling), text(detail.error)))
+    return Table(
+        None,
+        ("difference", "task", "mean", "error by seeds", "by test examples", "of both"),
+        tuple(rows),
+        ("difference", "task"),
+        "standard errors in the unit of the metric; of test examples: bootstrap over examples or groups of the test split, the same resamples for "
+        f"both methods; 95% intervals and verdicts of these tasks have both, those of other tasks seeds alone; {_design(comparison)}",
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pare_bench import statistics
 from pare_bench.errors import UsageError
@@ -13,11 +13,15 @@ from pare_bench.records.record import MetricRecord, RunRecord
 from pare_bench.records.variants import age
 from pare_bench.statistics import Direction, SeedDifference
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Cell:
     """The runs of one method on one task. ``spread`` is the sample standard deviation, ``interval`` the 95% t interval of the mean, over seeds.
 
+    With ``replicates``, scores of each seed on the same resamples of the test split, the interval has the choice of test examples in it.
     ``mean`` is None where no seed has a score; ``last`` says that the method takes the last rank here whatever its mean (``--missing worst-rank``).
     """
 
@@ -28,6 +32,7 @@ class Cell:
     failed: Mapping[int, str]
     run_ids: tuple[str, ...]
     last: bool = False
+    replicates: Mapping[int, NDArray[Any]] | None = None
 
     @property
     def n(self) -> int:
@@ -118,8 +123,17 @@ def score_of(record: RunRecord) -> MetricRecord | None:
     return score if math.isfinite(score.value) else None
 
 
-def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_last: bool = False) -> TaskRow:
+def task_row(
+    task: str,
+    runs: Mapping[str, Mapping[int, RunRecord]],
+    *,
+    failed_last: bool = False,
+    sampling: Callable[[RunRecord], NDArray[Any] | None] | None = None,
+) -> TaskRow:
     """Return the row of a task on which some method has a score; ``failed_last`` puts methods with a failed run last.
+
+    ``sampling`` gives the scores of a run on resamples of the test split; intervals then have the choice of test examples in them, on a task whose
+    runs all have some.
 
     Raises:
         UsageError: the scores are by different metrics.
@@ -136,6 +150,8 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
     newest = max((runs[method][seed] for method, group in found.items() for seed in group), key=age)
     ((metric, direction),) = measures
     cells = {method: _cell(group, found[method], failed_last=failed_last) for method, group in runs.items()}
+    if sampling is not None:
+        cells = _sampled(cells, runs, sampling)
     led = leaders_of(cells, direction)
     return TaskRow(
         task=task,
@@ -154,6 +170,29 @@ def task_row(task: str, runs: Mapping[str, Mapping[int, RunRecord]], *, failed_l
         span=_span(newest.floor, direction, [score.value for score in scores]),
         other_floors=_other_floors(newest.floor, [runs[method][seed].floor for method, group in found.items() for seed in group]),
     )
+
+
+def _sampled(
+    cells: Mapping[str, Cell], runs: Mapping[str, Mapping[int, RunRecord]], sampling: Callable[[RunRecord], NDArray[Any] | None]
+) -> dict[str, Cell]:
+    """Return cells with replicates, unchanged where some run has none: one task's intervals are all of a kind."""
+    found: dict[str, dict[int, NDArray[Any]]] = {}
+    for method, cell in cells.items():
+        for seed in cell.seeds:
+            own = sampling(runs[method][seed])
+            if own is None:
+                return dict(cells)
+            found.setdefault(method, {})[seed] = own
+    made = {}
+    for method, cell in cells.items():
+        own_seeds = found.get(method, {})
+        made[method] = replace(cell, replicates=own_seeds)
+        if cell.interval is not None and cell.mean is not None:
+            error = statistics.sampling_error(own_seeds)
+            zero = dict.fromkeys(cell.seeds, 0.0)
+            whole = statistics.with_sampling(statistics.seed_difference(cell.seeds, zero), error)
+            made[method] = replace(made[method], interval=whole.interval)
+    return made
 
 
 class Leaders(NamedTuple):
@@ -208,5 +247,10 @@ def _cell(group: Mapping[int, RunRecord], scores: Mapping[int, MetricRecord], *,
 
 
 def seed_difference(first: Cell, second: Cell) -> SeedDifference:
-    """Return the difference first - second on the task with its 95% interval over seeds."""
-    return statistics.seed_difference(first.seeds, second.seeds)
+    """Return the difference first - second on the task with its 95% interval over seeds, and test examples where both have replicates."""
+    found = statistics.seed_difference(first.seeds, second.seeds)
+    if not first.replicates or not second.replicates:
+        return found
+    common = first.seeds.keys() & second.seeds.keys()
+    own = [{seed: each for seed, each in (cell.replicates or {}).items() if not found.paired or seed in common} for cell in (first, second)]
+    return statistics.with_sampling(found, statistics.sampling_error(*own))

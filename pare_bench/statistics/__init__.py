@@ -23,7 +23,7 @@ from pare_bench.statistics.pairs import fewest_wins, holm, holm_factor, sign_tes
 from pare_bench.statistics.profiles import LARGEST_FACTOR, cost_ratios, profile_area, profile_steps, share_within
 from pare_bench.statistics.rank_intervals import rank_intervals
 from pare_bench.statistics.ranks import Direction, WinsTiesLosses, mean_ranks, shared_ranks, wins_ties_losses
-from pare_bench.statistics.seeds import VERDICT_SEEDS, SeedDifference, seed_difference
+from pare_bench.statistics.seeds import VERDICT_SEEDS, SeedDifference, sampling_error, seed_difference, with_sampling
 from pare_bench.statistics.ties import bounded, difference, same
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "rank_intervals",
     "same",
     "sample_sd",
+    "sampling_error",
     "seed_difference",
     "seeds_that_do",
     "share_within",
@@ -82,4 +83,5 @@ __all__ = [
     "welch_half_width",
     "wins_ties_losses",
     "with_design",
+    "with_sampling",
 ]

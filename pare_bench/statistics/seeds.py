@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pare_bench.statistics.estimates import around, mean, paired_differences, standard_error, t_quantile, welch
 from pare_bench.statistics.ties import bounded, difference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Seeds that a verdict takes: the differences of two seeds are often equal by chance, and their interval then has no width.
 VERDICT_SEEDS = 3
@@ -16,6 +19,7 @@ VERDICT_SEEDS = 3
 class SeedDifference(NamedTuple):
     """first - second, with its standard error and half the width of its interval (None where there are too few seeds for one).
 
+    ``freedom`` are the degrees of freedom of the error, ``sampling`` is the part of it that is by the choice of test examples, where that is known.
     ``means`` are those of the two over the seeds that were used, ``seeds`` is how many the one with fewer has, ``paired`` whether they are common
     ones.
     """
@@ -26,11 +30,18 @@ class SeedDifference(NamedTuple):
     means: tuple[float, float]
     seeds: int
     paired: bool
+    freedom: float = math.nan
+    sampling: float | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The ends of the interval."""
         return None if self.half is None else around(self.value, self.half)
+
+    @property
+    def seed_error(self) -> float | None:
+        """The standard error by seeds alone."""
+        return None if self.error is None else math.sqrt(max(0.0, self.error**2 - (self.sampling or 0.0) ** 2))
 
     def ahead(self, sign: float = 1.0) -> bool:
         """Return whether the interval lies above 0 (``sign`` -1: below), by three seeds or more of each."""
@@ -57,4 +68,31 @@ def seed_difference(first: Mapping[int, float], second: Mapping[int, float], con
         error, freedom = welch(*values) or (None, math.nan)
     means = mean(values[0]), mean(values[1])
     half = None if error is None else bounded(t_quantile(freedom, confidence) * error)
-    return SeedDifference(difference(*means), error, half, means, min(map(len, values)), paired)
+    return SeedDifference(difference(*means), error, half, means, min(map(len, values)), paired, freedom)
+
+
+def sampling_error(first: Mapping[int, NDArray[Any]], second: Mapping[int, NDArray[Any]] | None = None) -> float:
+    """Return the standard error, by the choice of test examples, of the mean of ``first`` over seeds, or of its difference to that of ``second``.
+
+    Values are scores on the same resamples of the test split; resamples without a score are left out.
+    """
+    import numpy as np
+
+    means = [np.mean(list(each.values()), axis=0) for each in (first, second) if each]
+    drawn = means[0] - means[1] if len(means) > 1 else means[0]
+    return float(np.nanstd(drawn, ddof=1))
+
+
+def with_sampling(found: SeedDifference, sampling: float, confidence: float = 0.95) -> SeedDifference:
+    """Return a difference whose interval has the choice of test examples in it; ``sampling`` is its standard error by that.
+
+    The two errors are independent: their squares add. Of the second many resamples are known, so that Satterthwaite's degrees of freedom are those of
+    the first one, times the fourth power of what the error has grown by.
+    """
+    if found.error is None:
+        return found
+    error = math.hypot(found.error, sampling)
+    if not error:
+        return found._replace(sampling=sampling)
+    freedom = min(1e9, found.freedom * (error / found.error) ** 4) if found.error > 1e-3 * error else 1e9
+    return found._replace(error=error, half=bounded(t_quantile(freedom, confidence) * error), freedom=freedom, sampling=sampling)
