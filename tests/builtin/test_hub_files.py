@@ -54,7 +54,14 @@ def seconds(act):
     return time.monotonic() - began
 
 
-def test_a_model_of_a_hub_is_the_model_of_its_folder(hub):
+@pytest.fixture
+def patient(monkeypatch):
+    """Limits that a busy machine keeps, where it is not them that is tested."""
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "20")
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "20")
+
+
+def test_a_model_of_a_hub_is_the_model_of_its_folder(hub, patient):
     of_hub, of_folder = (HuggingFaceSwin.Params(model=model) for model in ("some/name", str(hub.folder)))
     assert HuggingFaceSwin.weights_digest(of_hub) == HuggingFaceSwin.weights_digest(of_folder)
     assert HuggingFaceSwin.architecture_digest(of_hub) == HuggingFaceSwin.architecture_digest(of_folder)
@@ -138,7 +145,7 @@ def test_what_is_on_this_machine_is_taken_when_the_hub_is_silent(hub):
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "PARE_BENCH_OFFLINE"])
-def test_offline_asks_nobody(hub, monkeypatch, variable):
+def test_offline_asks_nobody(hub, patient, monkeypatch, variable):
     monkeypatch.setenv(variable, "1")
     with pytest.raises(OfflineError, match="and no hub is asked"):
         fetch()
@@ -147,13 +154,6 @@ def test_offline_asks_nobody(hub, monkeypatch, variable):
     monkeypatch.setenv(variable, "1")
     assert fetch() == there
     assert len(hub.log) == asked
-
-
-@pytest.fixture
-def patient(monkeypatch):
-    """Limits that a busy machine keeps, where it is not them that is tested."""
-    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "20")
-    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "20")
 
 
 def test_a_file_of_another_size_is_not_asked_for(hub, patient):
