@@ -217,7 +217,7 @@ def _sampling(comparison: Comparison, *, compact: bool) -> Table:
     for pair in pairs:
         for task, detail in pair.details.items():
             if detail.sampling is not None and detail.error is not None:
-                seeds = math.sqrt(max(0.0, detail.error**2 - detail.sampling**2))
+                seeds = detail.error * math.sqrt(max(0.0, 1.0 - (detail.sampling / (detail.error or 1.0)) ** 2))
                 rows.append((f"{pair.first} - {pair.second}", task, text(detail.value), text(seeds), text(detail.sampling), text(detail.error)))
     return Table(
         None,

@@ -41,7 +41,9 @@ class SeedDifference(NamedTuple):
     @property
     def seed_error(self) -> float | None:
         """The standard error by seeds alone."""
-        return None if self.error is None else math.sqrt(max(0.0, self.error**2 - (self.sampling or 0.0) ** 2))
+        if self.error is None or not self.error or self.sampling is None:
+            return self.error
+        return self.error * math.sqrt(max(0.0, 1.0 - (self.sampling / self.error) ** 2))
 
     def ahead(self, sign: float = 1.0) -> bool:
         """Return whether the interval lies above 0 (``sign`` -1: below), by three seeds or more of each."""
