@@ -31,6 +31,8 @@ class TargetObjective(Objective):
 class FullFineTuning(Method):
     """Naive fine-tuning (NFT): everything is trained from the pretrained weights."""
 
+    #: The bundled bodies' pretrained weights are others since version 2; what starts from random ones is as it was.
+    version: ClassVar[int] = 2
     random_body: ClassVar[bool] = False
     frozen_body: ClassVar[bool] = False
 
@@ -60,6 +62,7 @@ class FromScratch(FullFineTuning):
         init: Literal["usual", "xavier"] = Field("usual", description="initial distribution of the body's linear layers")
 
     params: FromScratch.Params
+    version: ClassVar[int] = 1
     random_body = True
 
     def prepare(self, network: TransferNetwork, context: Context) -> None:
@@ -74,6 +77,7 @@ class FromScratch(FullFineTuning):
 class FrozenRandom(FullFineTuning):
     """A random body that is never trained; embedder and head are."""
 
+    version: ClassVar[int] = 1
     random_body = True
     frozen_body = True
 

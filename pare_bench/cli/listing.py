@@ -96,11 +96,11 @@ def _show_preset(registry: Registry, name: str, task: str | None, method: str, r
     task_class = registry.component("task", task)
     required = component.required(registry.build("task", task, task_defaults(task_class, name, "clean")))
     own |= {f"method.{path}": Setting(f"method.{path}", value, f"required of {method} by task {task}") for path, value in required.items()}
-    settings = [
-        own.pop(setting.path, setting)
-        for setting in preset_settings(name, registry.spec("task", task), task_class, method, shared=recipe == SHARED)
-        if (head := setting.path.partition(".")[0]) not in SLOTS or head in slots
-    ]
+    given = preset_settings(name, registry.spec("task", task), task_class, method, shared=recipe == SHARED)
+    settings = [own.pop(setting.path, setting) for setting in given if (head := setting.path.partition(".")[0]) not in SLOTS or head in slots]
+    of_method = {f"method.{path}": value for path, value in component.preset_params.get(name, {}).items()}
+    taken = {setting.path for setting in given} | set(own)
+    settings += [Setting(path, value, f"preset {name} of {method}") for path, value in of_method.items() if path not in taken]
     settings += own.values()
     if chosen is ListFormat.JSON:
         output.write_json([asdict(setting) for setting in settings])

@@ -220,6 +220,13 @@ def test_the_source_loss_of_preset_paper_has_the_published_scale(track):
         assert params["auxiliary_weight"] in {None, 1.0, 0.3, 0.1}
 
 
+def test_the_source_loss_of_the_small_presets_has_the_targets_unit_but_on_track_paper():
+    for preset in ("cpu", "smoke"):
+        for track, scale in (("clean", "initial"), ("paper", "fixed")):
+            for config in resolve(REGISTRY, Request("pare", "nas360", preset=preset, track=track)):
+                assert (config.method.params["source_scale"], config.method.params["source_schedule"]) == (scale, "constant")
+
+
 @pytest.mark.parametrize("task", PDE_KEYS)
 def test_pde_mixing_is_ours_and_says_so(task):
     settings = settings_of(task, "pare")
