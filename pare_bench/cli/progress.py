@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pare_bench.training.progress import EpochReport
 
 #: Seconds between two lines of a plain log.
-_EVERY = 10.0
+EVERY = 10.0
 
 
 #: Narrower terminals leave the method's name, which is that of all runs, out of the bars.
@@ -196,7 +196,7 @@ def counted(total: int, what: str) -> Iterator[Callable[[int], None]]:
         nonlocal done, said
         done += count
         now = time.monotonic()
-        if now - said >= _EVERY and done < total:
+        if now - said >= EVERY and done < total:
             said = now
             output.note(f"{what}: {done} of {total} examples, about {(total - done) * (now - began) / done:.0f} s left")
 

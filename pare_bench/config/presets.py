@@ -22,7 +22,8 @@ PRESETS: Mapping[str, str] = {
 _IMAGE: Mapping[str, Any] = {
     "backbone": {"name": "nano_swin", "params": {}},
     "embedder": {"name": "patch2d", "params": {}},
-    "source": {"name": "fractals", "params": {}},
+    # Its class survives mixing (docs/sources.md), which that of fractals does not.
+    "source": {"name": "textures", "params": {}},
     "selector": {"name": "gate_gumbel", "params": {"learning_share": 1 / 6}},
     "mixer": {"name": "patch_replace", "params": {"begin": 2000 / 3136, "end": 500 / 3136}},
     "aligner": {"name": "otdd_gaussian", "params": {}},

@@ -227,6 +227,24 @@ def test_state_is_small_and_holds_no_code(tmp_path: Path) -> None:
     assert_close(*(torch.load(tmp_path / f"{each}.pt", weights_only=True) for each in (0, 1)), rtol=0, atol=0)
 
 
+def test_the_state_that_is_kept_with_the_weights_is_of_their_recipe_and_a_longer_run_goes_on_from_it() -> None:
+    """From before the cool-down; the network it holds is one that knows textures and fractals."""
+    kept = Path(vision.__file__).parent / "checkpoints" / "nano_swin.safetensors"
+    if not kept.is_file():
+        pytest.skip("states are in the repository alone, not in the package")
+    assert kept.stat().st_size < 5e6
+    recipe = Recipe()
+    saved = read_state(kept)
+    assert saved.step == recipe.steps - recipe.cooldown_steps
+    longer = replace(recipe, steps=10 * recipe.steps)
+    vision.check_state(kept, longer)
+    model, optimiser = vision.build(longer)
+    take_up(saved, model, optimiser)
+    scores = evaluate(model, held_out(1, 2), 1)
+    assert scores["textures"] > 0.9
+    assert scores["fractals"] > 0.3
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"no safetensors at all"])
 def test_a_file_that_is_no_state_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)

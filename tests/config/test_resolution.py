@@ -44,6 +44,14 @@ def test_a_slot_by_name_drops_the_parameters_of_the_one_before(registry):
     assert (chosen.name, chosen.params["num_bandwidths"]) == ("mmd", 3)
 
 
+@pytest.mark.parametrize("method", ["pare", "orca"])
+def test_two_dimensional_tasks_have_the_source_that_survives_mixing(registry, method):
+    found = {name: one(registry, method=method, task=name).source.name for name in registry.spec("suite", "nas360").tasks}
+    sequences = {"ecg", "satellite", "deepsea"}
+    assert found == {name: "docstrings" if name in sequences else "textures" for name in found}
+    assert one(registry, "source=fractals", method=method, task="cosmic").source.name == "fractals"
+
+
 def test_variant_reaches_the_other_slots_and_a_named_option_wins(registry):
     config = one(registry, "method.variant=published")
     assert (config.selector.params["noise_on"], config.selector.params["anneal"]) == ("sigmoid", False)

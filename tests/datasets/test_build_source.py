@@ -125,9 +125,9 @@ def test_without_the_text(pare_bench, tmp_path, monkeypatch):
 
 
 def test_a_long_run_says_how_much_is_left(pare_bench, root, monkeypatch):
-    from pare_bench.cli import build_source
+    from pare_bench.cli import progress
 
-    monkeypatch.setattr(build_source, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
     code, _, err = pare_bench("data", "build-source", "--batch-size", "20")
     assert code == 0
     assert "conll2003 with nano_text: 20 of " in err

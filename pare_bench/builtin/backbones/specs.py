@@ -7,7 +7,7 @@ from pare_bench.registry.specs import BackboneSpec
 _HERE = "pare_bench.builtin.backbones"
 BACKBONES = (
     BackboneSpec(
-        name="nano_swin", summary="bundled Swin of 0.5 M weights, pretrained on fractals", target=f"{_HERE}.swin:NanoSwin", modality="image"
+        name="nano_swin", summary="bundled Swin of 0.5 M weights, pretrained on drawn images", target=f"{_HERE}.swin:NanoSwin", modality="image"
     ),
     BackboneSpec(
         name="hf_swin",

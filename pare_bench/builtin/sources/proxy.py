@@ -33,7 +33,7 @@ class PublishedProxy(Task, ABC):
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     sizes: ClassVar[dict[str, TaskSize]] = {}
     #: Proxy of the same modality that needs no files.
-    stand_in: ClassVar[str] = "fractals"
+    stand_in: ClassVar[str] = "textures"
 
     def generated(self, seed: int, size: TaskSize) -> Splits:  # noqa: ARG002 - the contract's signature
         """Say that there is no generated tier.
