@@ -192,7 +192,7 @@ def _earlier(runs: Iterable[RunRecord], versions: Versions) -> Iterator[str]:
             if 0 < version < known.get(name, 0):
                 old[kind, name, version, known[name]] += 1
     for (kind, name, version, now), count in sorted(old.items()):
-        yield f"{count} run{'s' if count > 1 else ''} of version {version} of {kind} '{name}', which is at {now} now: that may score otherwise"
+        yield f"{count} run{'s' if count > 1 else ''} of version {version} of {kind} '{name}' (now {now})"
 
 
 def _task_ranks(document: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, dict[str, float]]:

@@ -107,11 +107,11 @@ def test_runs_of_earlier_versions_are_named():
     versions = Versions({"pare": 2, "orca": 1}, {"ecg": 3})
     (section,) = sections(records, {}, max_runs=0, versions=versions)
     assert section.earlier == (
-        "2 runs of version 1 of method 'pare', which is at 2 now: that may score otherwise",
-        "3 runs of version 1 of task 'ecg', which is at 3 now: that may score otherwise",
+        "2 runs of version 1 of method 'pare' (now 2)",
+        "3 runs of version 1 of task 'ecg' (now 3)",
     )
     text = page(records, summaries={}, pictures={}, versions=versions)
-    assert "2 runs of version 1 of method &#39;pare&#39;, which is at 2 now" in text
+    assert "2 runs of version 1 of method &#39;pare&#39; (now 2)" in text
     assert "earlier versions" not in page(records, summaries={}, pictures={})
 
 
