@@ -17,9 +17,12 @@ class SimulatedTask(Task):
     """A task whose generated tier comes from a simulator, in chunks of ``chunk`` examples.
 
     Chunk i of a split always draws from the stream (task, version, seed, split, i), whatever the size and the number of workers. So a larger
-    size extends a smaller one, and chunks can be made in parallel with the same bytes.
+    size extends a smaller one, and chunks can be made in parallel with the same bytes. A version that only makes splits larger keeps the streams of
+    the one before (``streams``).
     """
 
+    #: Version whose random streams the data are drawn from, where a later one has the same data and more of them; None: the task's own.
+    streams: ClassVar[int | None] = None
     chunk: ClassVar[int] = 50
 
     @abstractmethod
@@ -55,7 +58,7 @@ def generate_splits(task: SimulatedTask, seed: int, size: TaskSize, workers: int
 
 def simulate_chunk(task: SimulatedTask, seed: int, split: str, index: int) -> Split:
     """Simulate one whole chunk; a top-level function so that worker processes can find it."""
-    return task.simulate(split, task.chunk, index, stream(task.name, task.version, seed, split, index))
+    return task.simulate(split, task.chunk, index, stream(task.name, task.streams or task.version, seed, split, index))
 
 
 def _join(chunks: list[Split], count: int) -> Split:

@@ -58,7 +58,8 @@ def test_a_corrected_and_a_new_metric_reach_old_runs(three_runs, pare_bench, tmp
     corrected = Metric("error_rate", lambda outputs, split: 0.5 * metrics.error_rate(outputs, split.targets))
     added = Metric("macro_f1_error", lambda outputs, split: metrics.macro_f1_error(outputs, split.targets))
     monkeypatch.setattr(Satellite, "metrics", (corrected, added))
-    monkeypatch.setattr(Satellite, "version", 2)
+    version = Satellite.version
+    monkeypatch.setattr(Satellite, "version", version + 1)
     assert pare_bench("rescore", "--suite", "nas360", "--out", str(tmp_path), "--dry-run")[0] == 0
     assert [read(path) for path in three_runs] == before
     code, out, err = pare_bench("rescore", three_runs[0], before[1].run_id[:8], "--out", str(tmp_path), "--format", "md")
@@ -71,7 +72,7 @@ def test_a_corrected_and_a_new_metric_reach_old_runs(three_runs, pare_bench, tmp
         assert new.primary.value == 0.5 * old.primary.value
         assert new.floor == 0.5 * old.floor
         (earlier,) = new.rescored
-        assert (new.task.version, earlier.version, new.task.data_sha256) == (2, 1, old.task.data_sha256)
+        assert (new.task.version, earlier.version, new.task.data_sha256) == (version + 1, version, old.task.data_sha256)
         assert (earlier.metrics, earlier.floor, earlier.scoring) == (old.metrics, old.floor, old.scoring)
         assert set(new.scoring) > set(old.scoring)  # the module of this test computes scores now
         assert (new.run_id, new.identity, new.predictions_sha256, new.training) == (old.run_id, old.identity, old.predictions_sha256, old.training)

@@ -51,12 +51,13 @@ class Deepsea(SimulatedTask):
     """
 
     name = "deepsea"
-    version = 1
+    version = 2
+    streams = 1
     inputs = InputShape(4, (chromatin.LENGTH,))
     target = Labels(len(chromatin.FEATURES), positive_weight=4.0)
     metrics = (Metric("auroc_error", lambda outputs, split: metrics.auroc_error(outputs, split.targets)),)
     real = "36 JASPAR 2026 binding matrices (CC BY 4.0); sequences and labels are simulated"
-    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 400, 2000)}
     preset_settings: ClassVar = {"cpu": {"budget.epochs": 14}}
     released_configurations: ClassVar = {"pare": "DEEPSEA", "orca": "DEEPSEA"}
     chunk = 48

@@ -86,12 +86,13 @@ class Fsd50k(SimulatedTask):
         )
 
     name = "fsd50k"
-    version = 1
+    version = 2
+    streams = 1
     inputs = InputShape(1, (mel.BANDS, mel.COLUMNS))
     target = Labels(audio.LABELS, positive_weight=10.0)
     metrics = (Metric("map_error", clip_map_error),)
     real = None
-    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 200, 400)}
+    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 400, 2000)}
     preset_settings: ClassVar = {"cpu": {"budget.epochs": 12}}
     released_configurations: ClassVar = {"pare": "FSD", "orca": "FSD"}
     chunk = 48
@@ -114,7 +115,7 @@ class Fsd50k(SimulatedTask):
             train, val, test = fsd50k_files.published_chunks(files)
         if track == "clean":
             return Splits(train.split(), val.split(), test.split())
-        frozen = train.frozen(fsd50k_files.noises(files), self.name, self.version, "frozen training example")
+        frozen = train.frozen(fsd50k_files.noises(files), self.name, self.streams or self.version, "frozen training example")
         return self.in_track(Splits(frozen, val.split(), test.split()), track)
 
     def in_track(self, splits: Splits, track: Track) -> Splits:
