@@ -6,11 +6,14 @@ The long form: ``python tests/statistics/simulation.py``.
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import simulation
-from simulation import Case, run
+from simulation import CASES, COLUMNS, Case, run
 
+PAGE = (Path(__file__).parents[2] / "docs/comparing.md").read_text("utf-8")
 COUNT = 120
 SHORT = (
     Case("null", methods=4),
@@ -60,3 +63,20 @@ def test_a_verdict_that_is_wrong_is_counted():
     assert tally.rate("leads all others: wrong") == 0.0
     assert tally.rate("leads all others: seen") == 1.0
     assert tally.rate("practically equal: wrong") == 0.0
+
+
+def test_the_page_has_the_table_of_the_cases_and_no_rate_that_is_too_high():
+    block = PAGE[PAGE.index("| case |") :]
+    lines = [line for line in block[: block.index("\n\n")].splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in lines[0].strip("|").split("|")] == ["case", *(heading for heading, _ in COLUMNS)]
+    named = [re.match(r"\| ([^|]+) \|", line)[1] for line in lines[2:]]
+    assert len(named) >= 12
+    assert named == [case.name for case in CASES if case.name in named]
+    # What is not in the table is said to be missing.
+    text = " ".join(PAGE.split())
+    assert all(f"{case.name}," in text or f"{case.name}." in text for case in CASES if case.name not in named)
+    wrong = [place for place, (heading, _) in enumerate(COLUMNS, 1) if heading.endswith("wrong")]
+    for line in lines[2:]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for place in wrong:
+            assert cells[place] == "-" or float(cells[place]) <= allowed(0.05, 300), line
