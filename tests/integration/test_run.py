@@ -42,7 +42,8 @@ def test_a_run_writes_one_record_and_the_leaderboard(pare_bench, tmp_path):
     assert 4 * 190_000 < record.parameters_total == record.parameters_trained < 4 * 220_000 + 20_000
     board = json.loads((tmp_path / "leaderboard.json").read_text())
     assert "satellite" in json.dumps(board)
-    assert "| satellite | 0 | ok | error_rate |" in out
+    assert "| task | seed | status | score | metric |" in out
+    assert "| satellite | 0 | ok |" in out
     assert "[1/1] pare satellite seed 0: error_rate" in err
     assert "\x1b" not in out + err
 

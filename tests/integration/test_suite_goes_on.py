@@ -234,7 +234,7 @@ def pare_bench_methods():
 
 def test_a_backbone_that_is_not_there_fails_its_run_and_no_other(pare_bench, tmp_path):
     base = ("--out", str(tmp_path / "out"), "--task", "satellite", "--task", "ecg", *TINY, "-o", "budget.epochs=1")
-    code, _, err = pare_bench("run", "--method", "linear_probe", *base, "-o", "backbone=hf_swin", "-o", f"backbone.model={tmp_path}/nothing")
+    code, _, err = pare_bench("run", "--method", "linear_probe", *base, "-o", "backbone=hf_text", "-o", f"backbone.model={tmp_path}/nothing")
     assert code == 3, err
     assert {record.status for record in found(tmp_path).values()} == {"failed"}
     assert len(found(tmp_path)) == 2
