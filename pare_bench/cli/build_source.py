@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pare_bench.cli import output
+from pare_bench.cli.device import checked_device
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.cli.progress import counted
 from pare_bench.errors import UsageError
@@ -44,8 +45,7 @@ def build_source_command(
 ) -> None:
     """Embed source text with a text backbone and keep the tokens in a file for the source conll2003_features."""
     params = _backbone_params(option or [])
-    if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
-        raise UsageError(f"--device '{device}' is not a device", hint="use cpu, cuda or cuda:N")
+    checked_device(device)
     from pare_bench.datasets.official import data_root
 
     path = out if out is not None else data_root() / READER / f"{_slug(task, params.get('model', backbone), layer)}.safetensors"

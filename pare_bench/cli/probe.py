@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pare_bench.cli import output
+from pare_bench.cli.device import checked_device
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.cli.progress import counted
-from pare_bench.errors import ExitCode, UsageError
+from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
     from pare_bench.model.source_probe import Probed, ProbeRequest
@@ -40,8 +40,7 @@ def probe_command(
     Logistic regression on the frozen body's mean features reads the class of intact source examples and of mixes made with a random gate. Fit: at
     40 % replaced it keeps half of its intact accuracy and reaches five times chance.
     """
-    if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
-        raise UsageError(f"--device '{device}' is not a device", hint="use cpu, cuda or cuda:N")
+    checked_device(device)
     from pare_bench.model.source_probe import ProbeRequest, as_shares, prepare_probe, probe, total_examples
     from pare_bench.registry.names import Registry
 

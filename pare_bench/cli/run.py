@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from pare_bench.cli import output
+from pare_bench.cli.device import checked_device
 from pare_bench.cli.run_results import print_results
 from pare_bench.errors import ExitCode, IntegrityError, TerminatedError, UsageError
 
@@ -224,9 +225,7 @@ def _device(name: str) -> str:
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda") and not (name.startswith("cuda:") and name[5:].isdecimal()):
-        raise UsageError(f"--device '{name}' is not a device", hint="use auto, cpu, cuda or cuda:N")
-    return name
+    return checked_device(name, "auto")
 
 
 def _has_gpu_driver() -> bool:

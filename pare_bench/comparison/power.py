@@ -12,7 +12,7 @@ from pare_bench import statistics
 from pare_bench.comparison.compare import Comparison
 from pare_bench.comparison.contrasts import Pair, contrasts
 from pare_bench.comparison.table_parts import Sentence, Table, many, points
-from pare_bench.comparison.task_rows import task_row
+from pare_bench.comparison.task_rows import is_the_floor, task_row
 from pare_bench.records.record import RunRecord
 from pare_bench.records.variants import Division, counted, data_of, division_of, label_records, preferred_data
 from pare_bench.statistics import POWER
@@ -116,7 +116,11 @@ def expected_sentence(records: Iterable[RunRecord], division: Division, tasks: S
         for (task, own_data, seed), record in counted(record for record in group if data_of(record) == data[record.task.name])[0].items():
             if record.status == "ok" and own_data == data[task]:
                 runs.setdefault(task, {})[seed] = record
-        if set(runs) == set(tasks) and min(map(len, runs.values())) > 1 and not _is_floor(runs):
+        if (
+            set(runs) == set(tasks)
+            and min(map(len, runs.values())) > 1
+            and not is_the_floor((record.primary.value, record.floor) for group in runs.values() for record in group.values())
+        ):
             found[label] = runs
     if len(found) < 2 or len(tasks) < 2 or seeds < 2:
         return None
@@ -129,9 +133,3 @@ def expected_sentence(records: Iterable[RunRecord], division: Division, tasks: S
     text = f"{many(len(tasks), 'task')} and {many(seeds, 'seed')} see a mean difference of {points(seen[0])}"
     text += f" to {points(seen[-1])} points of gain{middle}" if len(seen) > 1 else " points of gain"
     return f"{text} with {POWER:.0%} power, by the variances between the {len(found)} methods in the store"
-
-
-def _is_floor(runs: Mapping[str, Mapping[int, RunRecord]]) -> bool:
-    return all(
-        record.floor is not None and statistics.same(record.primary.value, record.floor) for group in runs.values() for record in group.values()
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,6 +121,11 @@ def score_of(record: RunRecord) -> MetricRecord | None:
         return None
     score = record.primary
     return score if math.isfinite(score.value) else None
+
+
+def is_the_floor(scores: Iterable[tuple[float, float | None]]) -> bool:
+    """Return whether every score equals the floor beside it: a method that is the floor itself says nothing of differences between methods."""
+    return all(floor is not None and statistics.same(value, floor) for value, floor in scores)
 
 
 def task_row(

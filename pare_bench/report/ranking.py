@@ -12,6 +12,7 @@ from pare_bench.comparison.contrasts import ALPHA, Pair, contrasts
 from pare_bench.comparison.lead import answer, lead
 from pare_bench.comparison.overall import Overall, mean_ranks, omnibus_sentence, overall, rank_intervals
 from pare_bench.comparison.table_parts import design_text
+from pare_bench.comparison.task_rows import is_the_floor
 from pare_bench.report.content import Row, Section, Task
 
 #: Pairs are shown one by one up to this many of them; ``compare`` shows any.
@@ -103,7 +104,7 @@ def overview(section: Section) -> Overview:
 
 
 def _is_the_floor(row: Row, tasks: Sequence[Task]) -> bool:
-    return all(task.floor is not None and set(row.cells[task.name].seeds.values()) == {task.floor} for task in tasks)
+    return is_the_floor((value, task.floor) for task in tasks for value in row.cells[task.name].seeds.values())
 
 
 def _left_out(floors: Sequence[str]) -> list[str]:
