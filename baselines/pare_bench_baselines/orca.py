@@ -24,6 +24,7 @@ from pare_bench.model.source import Source
 from pare_bench.seeds import stream, stream_seed
 from pare_bench.training.loop import CurvePoint, History
 from pare_bench.training.optimisation import build_optimiser
+from pare_bench.training.progress import EpochReport
 from pare_bench_baselines.fine_tuning import TargetObjective
 
 
@@ -122,6 +123,8 @@ class Orca(Method):
             history.steps += 1
             history.curve.append(CurvePoint(epoch + 1, epoch + 1, total, total))
             context.reporter.advance(1, total)
+            rate = optimiser.param_groups[0]["lr"]
+            context.reporter.epoch(EpochReport("align", epoch + 1, self.params.align_epochs, epoch + 1, total, None, "", rate))
         history.best_epoch = self.params.align_epochs
         history.seconds = time.perf_counter() - began
         context.histories["align"] = history

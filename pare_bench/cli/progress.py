@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from pare_bench.report.numbers import duration
 from pare_bench.training.launched import is_main_process
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from pare_bench.config.run_config import RunConfig
-    from pare_bench.runs.campaign import Display, Result
+    from pare_bench.runs.reports import AtWork
+    from pare_bench.runs.single import Display, Result
     from pare_bench.training.progress import EpochReport
 
 #: Seconds between two lines of a plain log.
@@ -25,6 +26,8 @@ EVERY = 10.0
 
 #: Narrower terminals leave the method's name, which is that of all runs, out of the bars.
 WIDE = 100
+#: Bars of runs that other processes carry out, at most.
+MOST_BARS = 16
 
 
 class PlainDisplay:
@@ -38,6 +41,8 @@ class PlainDisplay:
         self.trained_seconds: list[float] = []
         self.started = self.began
         self.name = ""
+        #: Whether other processes carry the runs out, several at a time.
+        self.parallel = False
 
     def begin(self, config: RunConfig) -> None:
         """Start the clock of a run."""
@@ -61,8 +66,12 @@ class PlainDisplay:
         """Print the line of the run."""
         self.done += 1
         if not result.served:
-            self.trained_seconds.append(time.monotonic() - self.started)
+            self.trained_seconds.append(self.taken(result))
         self.say(f"[{self.done}/{self.total}] {self.line(result)}{self.time_left()}")
+
+    def at_work(self, runs: Sequence[AtWork]) -> None:  # noqa: ARG002
+        """Say nothing: each run has its line when it ends."""
+        self.parallel = True
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -75,7 +84,7 @@ class PlainDisplay:
         if record.status != "ok":
             hint = f" (hint: {record.hint})" if record.hint else ""
             return f"{name}: {record.status}: {record.reason}{hint} -> {result.path}"
-        how = "served from the store" if result.served else f"{time.monotonic() - self.started:.0f} s"
+        how = "served from the store" if result.served else f"{self.taken(result):.0f} s"
         persistence = "" if record.persistence is None else f", persistence {record.persistence:.4f}"
         return f"{name}: {record.primary.name} {record.primary.value:.4f} (floor {record.floor:.4f}{persistence}), {how} -> {result.path}"
 
@@ -84,7 +93,17 @@ class PlainDisplay:
         rest = self.total - self.done
         if not rest or not self.trained_seconds:
             return ""
-        return f", about {rest * sum(self.trained_seconds) / len(self.trained_seconds):.0f} s left"
+        return f", about {rest * self.each():.0f} s left"
+
+    def taken(self, result: Result) -> float:
+        """Return the seconds that a run took."""
+        return sum(result.record.seconds.values()) if self.parallel else time.monotonic() - self.started
+
+    def each(self) -> float:
+        """Return the seconds from one finished run to the next."""
+        if self.parallel:
+            return (time.monotonic() - self.began) / len(self.trained_seconds)
+        return sum(self.trained_seconds) / len(self.trained_seconds)
 
 
 class BarDisplay(PlainDisplay):
@@ -96,6 +115,7 @@ class BarDisplay(PlainDisplay):
         self.all_runs = progress.add_task("all runs", total=total, detail="")
         self.current = progress.add_task("", total=None, detail="")
         self.loss = self.validation = ""
+        self.bars: dict[str, TaskID] = {}
 
     def begin(self, config: RunConfig) -> None:
         """Name the run."""
@@ -117,14 +137,16 @@ class BarDisplay(PlainDisplay):
 
     def epoch(self, report: EpochReport) -> None:
         """Show the validation score."""
-        self.validation = f"epoch {report.epoch}/{report.epochs} val {report.metric} {report.validation:.4f}"
+        from pare_bench.training.progress import in_words
+
+        self.validation = in_words(report)
         self.progress.update(self.current, detail=self._detail())
 
     def end(self, result: Result) -> None:
         """Print the line of the run and move the upper bar."""
         self.done += 1
         if not result.served:
-            self.trained_seconds.append(time.monotonic() - self.started)
+            self.trained_seconds.append(self.taken(result))
         self.say(f"[{self.done}/{self.total}] {self.line(result)}")
         self.progress.update(self.all_runs, advance=1, detail=self.time_left())
 
@@ -133,11 +155,30 @@ class BarDisplay(PlainDisplay):
         record = result.record
         if record.status != "ok":
             return super().line(result).partition(" -> ")[0]
-        how = "served" if result.served else duration(time.monotonic() - self.started)
+        how = "served" if result.served else duration(self.taken(result))
         return f"{record.task.name} seed {record.seed}: {record.primary.name} {record.primary.value:.4f} (floor {record.floor:.4f}), {how}"
+
+    def at_work(self, runs: Sequence[AtWork]) -> None:
+        """Draw a bar for each run that has begun."""
+        super().at_work(runs)
+        self.progress.update(self.current, visible=False)
+        begun = {run.label: run for run in runs if run.stage != "waiting"}
+        for label in set(self.bars) - set(begun):
+            self.progress.remove_task(self.bars.pop(label))
+        for label, run in begun.items():
+            if label not in self.bars and len(self.bars) < MOST_BARS:
+                self.bars[label] = self.progress.add_task("", total=run.total, detail="")
+            if label in self.bars:
+                loss = "" if run.loss is None else f"loss {run.loss:.3f}"
+                detail = "  ".join(part for part in (loss, run.validation) if part)
+                self.progress.update(self.bars[label], description=f"{label}: {run.stage}", completed=run.done, total=run.total, detail=detail)
+        self.progress.update(self.all_runs, detail=self.time_left())
 
     def time_left(self) -> str:
         """Return the time left in all: that of the stage, and for each other run what one takes."""
+        if self.parallel:
+            rest = (self.total - self.done) * self.each() if self.trained_seconds else 0.0
+            return f"{duration(rest)} left" if rest >= 1 else ""
         task = next(task for task in self.progress.tasks if task.id == self.current)
         running = self.done + 1 <= self.total and self.progress.tasks[0].completed == self.done
         stage = (task.time_remaining or 0.0) if running else 0.0

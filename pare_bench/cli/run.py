@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import shlex
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from glob import escape
 from pathlib import Path
@@ -18,14 +16,15 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.cli.device import checked_device
+from pare_bench.cli.execution import execution_of, megabytes_of, seconds_of, split_options
 from pare_bench.cli.run_results import print_results
-from pare_bench.errors import ExitCode, IntegrityError, TerminatedError, UsageError
+from pare_bench.errors import ExitCode, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
-    from pare_bench.runs.campaign import Result
+    from pare_bench.runs.single import Result
 
 
 #: Seeds of one command; more are a slip of the finger.
@@ -65,7 +64,12 @@ def run_command(
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="Set any field, for example -o recipe.learning_rate=0.0005.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="How several runs are carried out: pare-bench list executor.")] = "local",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time, each in a process of its own; they share cores and GPUs.")
+    ] = None,
+    executor: Annotated[str | None, typer.Option(help="How several runs are carried out: pare-bench list executor.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Longest time of one run, for example 90s, 15m, 2h; beyond it has failed.")] = None,
+    memory_limit: Annotated[str | None, typer.Option(help="Most memory of one run, for example 800MB, 4GB; beyond it has failed.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network (torch.compile); short for -o compile=true.")] = False,
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint of an interrupted run.")] = True,
@@ -92,6 +96,9 @@ def run_command(
     from pare_bench.runs.plans import Plans
 
     registry = Registry.from_environment()
+    options, of_executor = split_options(option or ())
+    execution = execution_of(registry, executor, jobs, of_executor)
+    seconds, megabytes = seconds_of(time_limit), megabytes_of(memory_limit)
     wanted = [name for name in registry.spec("suite", suite).tasks if not task or name in task]
     tiers = _tiers(registry, wanted) if tier == "auto" else {}
     device = _device(device)
@@ -105,7 +112,7 @@ def run_command(
         track=track,
         seeds=parse_seeds(seeds),
         device=device,
-        overrides=(*(option or ()), *(["compile=true"] if compiled else [])),
+        overrides=(*options, *(["compile=true"] if compiled else [])),
     )
     plans = Plans()
     planned: Sequence[Planned] = resolve(registry, request, plans.one) if fail_fast else resolve_each(registry, request, plans.one)
@@ -113,7 +120,6 @@ def run_command(
     if not any(text.startswith(f"{PATH}=") for text in request.overrides):
         for line in rate_notes(registry, (each for each in planned if not isinstance(each, Unresolved))):
             output.note(line)
-    registry.entry("executor", executor)
     store = Store(out)
     if only_failed:
         asked = len(planned)
@@ -131,13 +137,15 @@ def run_command(
 
     from pare_bench.cli.progress import progress_display
     from pare_bench.leaderboard.file import LeaderboardFile
-    from pare_bench.runs.campaign import Manner, run_all
+    from pare_bench.runs.campaign import run_all
+    from pare_bench.runs.interruption import ended_by_signal
+    from pare_bench.runs.single import Manner
 
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with ended_by_signal() as ended, progress_display(len(planned)) as display:
         summary = LeaderboardFile(store, display.note)
-        manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES, fail_fast, wait)
-        results = run_all(registry, planned, store, display, summary, command=command, executor=executor, manner=manner)
+        manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES, fail_fast, wait, seconds, megabytes)
+        results = run_all(registry, planned, store, display, summary, command=command, execution=execution, manner=manner)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(planned)} runs are saved in '{out}'; the same command goes on with the rest")
     _print_results(results, out, format)
@@ -150,31 +158,6 @@ def _exit_code(results: Sequence[Result]) -> ExitCode:
     """Return the code of a command: where nothing else came out, what all runs failed for."""
     codes = {result.exit_code for result in results}
     return codes.pop() if len(codes) == 1 else ExitCode.SOME_RUNS_FAILED if codes else ExitCode.OK
-
-
-@dataclass
-class _Ended:
-    by_signal: bool = False
-
-
-@contextmanager
-def ended_by_signal() -> Iterator[_Ended]:
-    """Inside, SIGTERM ends runs as Ctrl-C does: a checkpoint is written, what is finished is kept."""
-    ended = _Ended()
-
-    def end(*_: object) -> None:
-        ended.by_signal = True
-        raise TerminatedError
-
-    try:
-        before = signal.signal(signal.SIGTERM, end)
-    except ValueError:  # not in the main thread
-        yield ended
-        return
-    try:
-        yield ended
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

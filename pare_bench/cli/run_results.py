@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pare_bench.cli import output
 
 if TYPE_CHECKING:
-    from pare_bench.runs.campaign import Result
+    from pare_bench.runs.single import Result
 
 
 def print_results(results: Sequence[Result], out: Path, *, drawn: bool) -> None:

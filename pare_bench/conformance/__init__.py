@@ -11,16 +11,25 @@ from collections.abc import Callable
 from typing import Any
 
 from pare_bench.conformance.bodies import check_aligner, check_backbone, check_embedder
+from pare_bench.conformance.executors import check_executor
 from pare_bench.conformance.methods import check_method
-from pare_bench.conformance.reporting import class_problems
 from pare_bench.conformance.tasks import check_task
 from pare_bench.conformance.tokens import check_mixer, check_selector
-from pare_bench.contracts.executor import Executor
 from pare_bench.contracts.params import Params
 from pare_bench.errors import PluginError, UsageError
 from pare_bench.registry.names import Registry
 
-__all__ = ["check", "check_aligner", "check_backbone", "check_embedder", "check_method", "check_mixer", "check_selector", "check_task"]
+__all__ = [
+    "check",
+    "check_aligner",
+    "check_backbone",
+    "check_embedder",
+    "check_executor",
+    "check_method",
+    "check_mixer",
+    "check_selector",
+    "check_task",
+]
 
 
 def check(registry: Registry, kind: str, name: str, params: dict[str, Any] | None = None) -> list[str]:
@@ -49,6 +58,6 @@ def check(registry: Registry, kind: str, name: str, params: dict[str, Any] | Non
         "selector": lambda: check_selector(component, chosen),
         "mixer": lambda: check_mixer(component, chosen),
         "aligner": lambda: check_aligner(component, chosen),
-        "executor": lambda: list(class_problems(component, Executor)),
+        "executor": lambda: check_executor(component, chosen),
     }
     return checks[kind]()

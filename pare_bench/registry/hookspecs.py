@@ -82,5 +82,14 @@ def pare_bench_run_started(config: Any, run_id: str) -> None:
 
 
 @hookspec
+def pare_bench_epoch(run_id: str, stage: str, epoch: int, loss: float, score: float | None, rate: float) -> None:
+    """Be told that an epoch (from 1) of a stage (``align``, ``train``) has ended.
+
+    ``loss`` is its mean training loss, ``score`` the primary metric on the validation split (None where the stage has none), ``rate`` the learning
+    rate of its last step. The training waits for it: one that takes long is named with its seconds.
+    """
+
+
+@hookspec
 def pare_bench_run_finished(record: Any) -> None:
     """Be told that a run has ended and its record, a :class:`pare_bench.records.record.RunRecord`, is on disk."""

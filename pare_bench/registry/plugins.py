@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.metadata
 import os
+import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,15 +61,22 @@ class Plugins:
         """Plugins that could not be loaded."""
         return tuple(info for info in self.infos if info.error is not None)
 
-    def notify(self, hook: str, **arguments: object) -> None:
-        """Call an observing hook, each implementation with copies of its own; what one raises becomes a warning, never a failed run."""
+    def notify(self, hook: str, **arguments: object) -> dict[str, float]:
+        """Call an observing hook, each implementation with copies of its own; what one raises becomes a warning, never a failed run.
+
+        Returns the seconds that each plugin took.
+        """
+        seconds: dict[str, float] = {}
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            began = time.perf_counter()
             try:
                 implementation.function(**{name: copy.deepcopy(arguments[name]) for name in implementation.argnames})
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - an observer may fail in any way, or want to exit, and must not take the run with it
                 warnings.warn(f"plugin '{implementation.plugin_name}' failed in {hook}: {error!r}", RuntimeWarning, stacklevel=2)
+            seconds[implementation.plugin_name] = seconds.get(implementation.plugin_name, 0.0) + time.perf_counter() - began
+        return seconds
 
 
 def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Plugins:

@@ -1,91 +1,37 @@
-"""Several runs: serve what the store has, run what is missing, save each record and keep the leaderboard up to date."""
+"""Several runs: what is done is served, the rest goes through an executor, and exactly one record comes of each."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from pare_bench.config.resolution import Planned, Unresolved, config_of
-from pare_bench.config.run_config import RunConfig
-from pare_bench.errors import EnvironmentFault, ExitCode, IntegrityError, PareBenchError, interrupts_shown
-from pare_bench.provenance.explanation import Run, cause, differences, sentence
-from pare_bench.provenance.identity import same_but_libraries
-from pare_bench.records.predictions import Mode
+from pydantic import ValidationError
+
+from pare_bench.config.resolution import Planned, config_of
+from pare_bench.contracts.executor import Executor, Outcome, Work, WorkItem
+from pare_bench.errors import EnvironmentFault, ExitCode, PareBenchError, PluginError, RunFault, interrupts_shown
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
-from pare_bench.records.variants import age
 from pare_bench.registry.names import Registry
-from pare_bench.runs.marks import RunningRuns
-from pare_bench.runs.preparation import Prepared, prepare
-from pare_bench.runs.recording import Clock, failed, not_begun
-from pare_bench.training.distributed import Processes
+from pare_bench.runs.preparation import Prepared
+from pare_bench.runs.reports import read_report, remove_report
+from pare_bench.runs.single import Display, Left, Manner, Result, Runs, Summary
+from pare_bench.runs.work import carry_out
 from pare_bench.training.launched import is_main_process, launched_processes
-from pare_bench.training.progress import Reporter
 
-if TYPE_CHECKING:
-    from pare_bench.training.checkpoint import CheckpointFolder
-
-#: Seconds between two looks at a run that another process works on.
-_POLL = 1.0
+#: Seconds between two looks at how far the runs are that others carry out.
+_LOOK = 1.0
 
 
 @dataclass(frozen=True)
-class Result:
-    """A record, where it stands, whether it was served from the store, and the exit code that stands for what went wrong in it."""
+class Execution:
+    """Who carries runs out, by name, with its parameters (``-o executor.NAME=VALUE``): no part of any run's identity."""
 
-    record: RunRecord
-    path: Path
-    served: bool
-    exit_code: ExitCode = ExitCode.OK
-
-
-class Display(Reporter, Protocol):
-    """A reporter that also follows the list of runs."""
-
-    interrupted: bool
-
-    def begin(self, config: RunConfig) -> None:
-        """A run begins."""
-
-    def end(self, result: Result) -> None:
-        """A run has ended."""
-
-
-class Summary(Protocol):
-    """What is kept up to date while records come in: ``leaderboard.json`` (:class:`pare_bench.leaderboard.file.LeaderboardFile`)."""
-
-    def update(self) -> None:
-        """A record has been saved."""
-
-    def served(self, path: Path) -> None:
-        """A record was served from the store."""
-
-    def finish(self) -> None:
-        """No more will come."""
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How runs are carried out: whether an interrupted one goes on from its checkpoint, what is kept of the predictions, and what is served.
-
-    ``fresh_libraries``: a stored run that differs in versions of libraries alone is done again instead of being served. ``fail_fast``: the first
-    run that fails is the last one, and what keeps one from beginning is raised. ``wait``: runs that another live process works on are waited for.
-    """
-
-    resume: bool = True
-    predictions: Mode = "compact"
-    fresh_libraries: bool = False
-    fail_fast: bool = False
-    wait: bool = True
-
-
-class _Stopped(Exception):  # noqa: N818 - no error: a run has failed, and that is to be the last one
-    pass
+    executor: str = "local"
+    params: Mapping[str, Any] | None = None
 
 
 def run_all(
@@ -96,211 +42,188 @@ def run_all(
     summary: Summary,
     *,
     command: str,
-    executor: str = "local",
+    execution: Execution | None = None,
     manner: Manner | None = None,
 ) -> list[Result]:
     """Carry out the ``planned`` runs and return their results; Ctrl-C ends the list early and marks ``display.interrupted``.
 
     Failed runs of an earlier call are run again; finished and skipped ones are served; a damaged record is set aside and made again. An interrupted
     run goes on from its last checkpoint. A run that another live process works on is left for the end and then waited for. What keeps a run from
-    beginning or from being scored becomes a failed record, and the others go on. When several processes work together, the main one decides what
-    is served and is the only one that writes.
+    beginning or from being scored becomes a failed record, and the others go on; so does a worker that is lost, and an executor that forgets a run.
+    When several processes work together, the main one decides what is served and is the only one that writes.
 
     Raises:
         EnvironmentFault: a device, disk or permission is missing, for this run and for all others.
+        PluginError: the executor breaks its contract; what has come back is kept.
         PareBenchError: as the first run that fails says, under ``fail_fast``.
     """
-    campaign = _Campaign(registry, store, display, summary, command, manner or Manner())
+    execution = execution or Execution()
+    executor: Executor = registry.build("executor", execution.executor, execution.params)
+    if launched_processes() > 1 and not executor.in_process:
+        raise PluginError(
+            f"executor '{execution.executor}' starts processes of its own, and this is one of {launched_processes()} of a launcher",
+            hint="leave --executor and --jobs out, or the launcher",
+        )
+    runs = Runs(registry, store, display, summary, command, manner or Manner())
+    campaign = _Campaign(runs, planned, execution.executor, executor)
     try:
-        with interrupts_shown():
-            for _ in registry.build("executor", executor).map(campaign.one, planned):
-                pass
+        with interrupts_shown(), campaign.watched():
+            campaign.go()
             campaign.rest()
     except _Stopped:
         display.note("the first failure ends the command (--fail-fast)")
     except KeyboardInterrupt:
         display.interrupted = True
     finally:
-        campaign.leave()
+        runs.leave()
         if is_main_process():
+            if campaign.handed_out:
+                # Workers may have written records that never came back.
+                summary.update()
             summary.finish()
     places = {config_of(each).digest(): place for place, each in enumerate(planned)}
-    return sorted(campaign.results, key=lambda result: places.get(result.record.config.digest(), len(places)))
+    return sorted(runs.results, key=lambda result: places.get(result.record.config.digest(), len(places)))
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: a run has failed, and that is to be the last one
+    pass
 
 
 class _Campaign:
-    def __init__(self, registry: Registry, store: Store, display: Display, summary: Summary, command: str, manner: Manner) -> None:
-        self.registry, self.store, self.display, self.summary, self.command, self.manner = registry, store, display, summary, command, manner
-        self.results: list[Result] = []
-        self._marks = RunningRuns(store.root)
-        self._left: list[Prepared] = []
-        self._told: set[str] = set()
-        self._began = datetime.now(UTC).isoformat(timespec="milliseconds")
+    def __init__(self, runs: Runs, planned: Sequence[Planned], name: str, executor: Executor) -> None:
+        self.runs, self.planned, self.name, self.executor = runs, planned, name, executor
+        self._check = f"pare-bench check executor:{name}"
+        #: The runs that the executor has taken and not yet brought back, by number; prepared, where another process carries them out.
+        self._taken: dict[int, tuple[WorkItem, Prepared | None]] = {}
+        #: Whether another process has been asked to carry out a run.
+        self.handed_out = False
+        #: What came of a run in this process.
+        self._found: dict[int, Result | Left] = {}
+        self._left: list[Left] = []
 
-    def one(self, planned: Planned) -> RunRecord | None:
-        """Serve one run, or carry it out and save its record; None where another process works on it: it is left for the end."""
-        self.display.begin(config_of(planned))
-        self.display.stage("prepare")
-        clock = Clock()
+    def go(self) -> None:
+        """Hand all runs to the executor, and take what it brings; what it forgets is a failed run."""
+        items = self._items()
+        # Closed at once when the list ends early: that is how the executor learns that its workers are to end.
+        with closing(self._outcomes(items)) as outcomes:
+            for outcome in outcomes:
+                self._take(outcome)
+        forgotten = [*self._taken, *(item.number for item in items)]
+        for number in forgotten:
+            self._take(Outcome(number, lost=f"executor '{self.name}' brought nothing back"))
+
+    def _outcomes(self, items: Iterator[WorkItem]) -> Generator[Outcome]:
+        work: Work = self._here if self.executor.in_process else carry_out
         try:
-            if isinstance(planned, Unresolved):
-                raise planned.error
-            with interrupts_shown():
-                prepared = prepare(self.registry, planned)
-        except (KeyboardInterrupt, EnvironmentFault):
+            yield from self.executor.map(work, items)
+        except (PareBenchError, KeyboardInterrupt, GeneratorExit, _Stopped):
             raise
         except BaseException as error:
-            # A task may fail in any way, or exit; one of several processes cannot go on alone.
-            if self.manner.fail_fast or launched_processes() > 1:
+            if self.executor.in_process:
                 raise
-            _show(error)
-            return self._save(not_begun(self.registry, planned, clock, error, self.command), _code(error))
-        return self._prepared(prepared, wait=False)
+            raise PluginError(f"executor '{self.name}' fails: {type(error).__name__}: {error}", hint=self._check) from error
 
     def rest(self) -> None:
         """Wait for the runs that other processes work on, and serve them; what such a process leaves undone is done here."""
-        if self._left and not self.manner.wait:
-            self.display.note(f"{len(self._left)} runs are left to the processes that work on them (--no-wait)")
+        if self._left and not self.runs.manner.wait:
+            self.runs.display.note(f"{len(self._left)} runs are left to the processes that work on them (--no-wait)")
             return
-        for prepared in self._left:
-            self.display.begin(prepared.config)
-            self._prepared(prepared, wait=True)
+        for left in self._left:
+            self._stop_at(self.runs.waited_for(left))
 
-    def leave(self) -> None:
-        """Stop saying that this process works on runs; the marks of those it has not ended stay and say so."""
-        self._marks.abandon()
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Inside, the display is told how far the runs of other processes are."""
+        if self.executor.in_process:
+            yield
+            return
+        ended = threading.Event()
+        self.runs.display.at_work([])
 
-    def _prepared(self, prepared: Prepared, *, wait: bool) -> RunRecord | None:
-        agreed = self._agreement(prepared)
-        found, why = agreed(self._finished), None
-        if found is None:
-            while (owner := agreed(self._owner)) is not None:
-                if not wait:
-                    self.display.note(f"left for now: {owner}")
-                    self._left.append(prepared)
-                    return None
-                self.display.note(f"waiting for {owner}")
-                while agreed(self._at_work):
-                    time.sleep(_POLL)
-            found, why = agreed(self._stored)
-            if found is None:
-                return self._run(prepared, why)
-            if is_main_process():
-                self._marks.end(prepared.run_id)
-        return self._end(found, served=found.status != "failed")
+        def look() -> None:
+            while not ended.wait(_LOOK):
+                items = [item for item, _ in list(self._taken.values())]
+                self.runs.display.at_work([read_report(self.runs.store.root, item.run_id, item.label) for item in items])
 
-    def _agreement(self, prepared: Prepared) -> Callable[[Callable[[Prepared], Any]], Any]:
-        """Return what asks for a decision about a run: the main process makes it, and all get it."""
-        if launched_processes() == 1:
-            return lambda decide: decide(prepared)
-        # Whoever works with others needs torch anyway.
-        from pare_bench.runs.runner import build_accelerator
-
-        processes = Processes.of(build_accelerator(prepared.config))
-        return lambda decide: processes.from_main(decide(prepared) if processes.is_main else None)
-
-    def _owner(self, prepared: Prepared) -> str | None:
-        """Make a run this process's own, or return who works on it."""
-        other = self._marks.claim(prepared.run_id, prepared.config)
-        return None if other is None else str(other)
-
-    def _at_work(self, prepared: Prepared) -> bool:
-        other = self._marks.find(prepared.run_id)
-        return other is not None and other.alive()
-
-    def _run(self, prepared: Prepared, why: str | None) -> RunRecord:
-        # Imported once it is known that something has to be trained: torch takes longer than serving a whole suite.
-        from pare_bench.records.predictions import PredictionsFolder
-        from pare_bench.runs.runner import run
-        from pare_bench.training.checkpoint import CheckpointFolder
-
-        checkpoint = CheckpointFolder(self.store.root / "checkpoints" / prepared.run_id, self.manner.resume)
-        predictions = PredictionsFolder(self.store.root / "predictions", self.manner.predictions)
-        clock = Clock()
-        code = ExitCode.SOME_RUNS_FAILED
+        watcher = threading.Thread(target=look, name="how far the runs are", daemon=True)
+        watcher.start()
         try:
-            record = run(self.registry, prepared, self.display, self.command, checkpoint, predictions, why)
-        except EnvironmentFault:
-            raise
-        except PareBenchError as error:
-            if self.manner.fail_fast or launched_processes() > 1:
-                raise
-            record, code = failed(self.registry, prepared, clock, error, why, self.command), error.exit_code
-        return self._save(record, code, checkpoint)
+            yield
+        finally:
+            ended.set()
+            watcher.join()
 
-    def _save(self, record: RunRecord, code: ExitCode, checkpoint: CheckpointFolder | None = None) -> RunRecord:
-        # Before it is saved: whoever interrupts once the file is there is told of it.
-        self.results.append(self._result(record, False, code))
-        if is_main_process():
-            self.store.save(record)
-            self._marks.end(record.run_id)
-            if checkpoint is not None and record.status != "failed":
-                checkpoint.remove()
-            self.registry.plugins.notify("pare_bench_run_finished", record=record)
-            self.summary.update()
-        return self._told_of(record)
+    def _items(self) -> Iterator[WorkItem]:
+        """Yield what is to be carried out; what is done already, or cannot begin, is dealt with here."""
+        for number, planned in enumerate(self.planned):
+            if self.executor.in_process:
+                prepared, run_id = None, ""
+            else:
+                found = self.runs.prepared(planned)
+                if isinstance(found, Prepared):
+                    # What it holds in memory is read again where it is needed.
+                    found.data.forget()
+                    found = self.runs.served(found) or found
+                if isinstance(found, Result):
+                    self._stop_at(found)
+                    continue
+                prepared, run_id = found, found.run_id
+            item = self._item(number, config_of(planned).label(), run_id)
+            self._taken[number] = item, prepared
+            self.handed_out = not self.executor.in_process
+            yield item
 
-    def _end(self, record: RunRecord, *, served: bool) -> RunRecord:
-        self.results.append(self._result(record, served, ExitCode.SOME_RUNS_FAILED))
-        if is_main_process():
-            self.summary.served(self.results[-1].path)
-        return self._told_of(record)
+    def _item(self, number: int, label: str, run_id: str) -> WorkItem:
+        flags = asdict(self.runs.manner)
+        limits = {name: flags.pop(name) for name in ("time_limit", "memory_limit")}
+        config = config_of(self.planned[number]).model_dump(mode="json")
+        return WorkItem(number, label, run_id, config, str(self.runs.store.root.resolve()), self.runs.command, flags, **limits)
 
-    def _result(self, record: RunRecord, served: bool, code: ExitCode) -> Result:
-        path = self.store.path(record.suite, record.task.name, record.method.name, record.run_id)
-        return Result(record, path, served, code if record.status == "failed" else ExitCode.OK)
+    def _here(self, item: WorkItem) -> Outcome:
+        """Carry out an item in this process, with bars; its record is here already."""
+        found = self._found[item.number] = self.runs.one(self.planned[item.number])
+        return Outcome(item.number, left=found.owner if isinstance(found, Left) else None)
 
-    def _told_of(self, record: RunRecord) -> RunRecord:
-        self.display.end(self.results[-1])
-        if record.status == "failed" and self.manner.fail_fast:
+    def _take(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Outcome) or outcome.number not in self._taken:
+            raise PluginError(
+                f"executor '{self.name}' yields {str(outcome)[:80]!r}: not the outcome of a run that it was given and has not brought back",
+                hint=self._check,
+            )
+        item, prepared = self._taken.pop(outcome.number)
+        if outcome.lost is not None:
+            remove_report(self.runs.store.root, item.run_id)
+        here = self._found.pop(outcome.number, None)
+        if isinstance(here, Result):
+            self._stop_at(here)
+            return
+        if isinstance(here, Left):
+            self._left.append(here)
+            return
+        for note in outcome.notes:
+            self.runs.display.note(f"{item.label}: {note}")
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        if outcome.fault is not None:
+            raise EnvironmentFault(outcome.fault[0], hint=outcome.fault[1])
+        if outcome.left is not None and prepared is not None:
+            self.runs.display.note(f"{item.label}: left for now: {outcome.left}")
+            self._left.append(Left(prepared, outcome.left))
+            return
+        self._stop_at(self._result(outcome, item, prepared))
+
+    def _result(self, outcome: Outcome, item: WorkItem, prepared: Prepared | None) -> Result:
+        if outcome.record is None:
+            error = RunFault(f"its worker is lost: {outcome.lost or 'it says nothing'}", hint="the same command tries it again, from its checkpoint")
+            return self.runs.lost(prepared or self.planned[item.number], error)
+        try:
+            record = RunRecord.model_validate(dict(outcome.record))
+        except ValidationError as error:
+            raise PluginError(f"executor '{self.name}' brings back a record of '{item.label}' that is none: {error.errors()[0]['msg']}") from error
+        if record.config != config_of(self.planned[item.number]):
+            raise PluginError(f"executor '{self.name}' brings back another run than '{item.label}'", hint=self._check)
+        return self.runs.taken(record, served=outcome.served, code=ExitCode(outcome.exit_code))
+
+    def _stop_at(self, result: Result | None) -> None:
+        if result is not None and result.record.status == "failed" and self.runs.manner.fail_fast:
             raise _Stopped
-        return record
-
-    def _finished(self, prepared: Prepared) -> RunRecord | None:
-        """Return the record of a run that is done; whatever else there is to say of it is said once the run is this process's own."""
-        config = prepared.config
-        try:
-            found = self.store.find(config.suite, config.task.name, config.method.name, prepared.run_id)
-        except IntegrityError:
-            return None
-        return found if found is not None and found.status != "failed" else None
-
-    def _stored(self, prepared: Prepared) -> tuple[RunRecord | None, str | None]:
-        """Return the stored record of a run where it is to be served, else why the run is carried out."""
-        config = prepared.config
-        found, damaged = self.store.find_or_set_aside(config.suite, config.task.name, config.method.name, prepared.run_id)
-        if found is not None and (found.status != "failed" or found.finished >= self._began):
-            # One that has failed since this command began is one that another process has just tried.
-            return found, None
-        if damaged is not None:
-            self.display.note(f"the stored record was damaged; it is now '{damaged}', and the run is done again")
-            return None, "the stored record was damaged"
-        records = self.store.of_method(config.suite, config.task.name, config.method.name)
-        alike = [record for record in records if record.status != "failed" and record.identity is not None]
-        alike = [record for record in alike if same_but_libraries(record.identity, prepared.identity)]  # type: ignore[arg-type]
-        if alike and found is None and not self.manner.fresh_libraries:
-            newest = max(alike, key=age)
-            self._tell_libraries(newest, prepared)
-            return newest, None
-        why = cause(Run.now(config, prepared.identity), records)
-        if found is None and any(record.config == config and record.status != "failed" for record in records):
-            # The same settings have been run: whoever expects to be served wants to know why not.
-            self.display.note(f"runs again: {why}")
-        return None, why
-
-    def _tell_libraries(self, record: RunRecord, prepared: Prepared) -> None:
-        """Say once in what versions served runs and this machine differ."""
-        differing = sentence(differences(Run.of(record), Run.now(prepared.config, prepared.identity)))
-        if differing not in self._told:
-            self._told.add(differing)
-            self.display.note(f"served although they were made with other versions: {differing} (--fresh libraries runs them again)")
-
-
-def _show(error: BaseException) -> None:
-    """Show where unexpected errors came up: whoever wrote the task wants to know."""
-    if not isinstance(error, PareBenchError):
-        sys.excepthook(type(error), error, error.__traceback__)
-
-
-def _code(error: BaseException) -> ExitCode:
-    return error.exit_code if isinstance(error, PareBenchError) else ExitCode.SOME_RUNS_FAILED

@@ -127,6 +127,7 @@ class RunContext:
                 self.reporter,
                 self.back_off,
                 self.checkpoint.stage(stage) if self.checkpoint is not None else None,
+                stage,
             ),
             validate=validate,
             metric=metric.name,

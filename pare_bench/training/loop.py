@@ -82,13 +82,14 @@ _LISTS: Mapping[str, type[Any]] = {"curve": CurvePoint, "source": SourceEpoch, "
 
 @dataclass(frozen=True)
 class LoopServices:
-    """What the loop needs from the run: names of its random streams, accelerator, progress, memory back-off, and where its state is kept."""
+    """What the loop needs from the run: names of its random streams, accelerator, progress, memory back-off, where its state is kept, its stage."""
 
     words: tuple[str | int, ...]
     accelerator: Accelerator
     reporter: Reporter
     back_off: BackOff = field(default_factory=BackOff)
     checkpoint: CheckpointFile | None = None
+    stage: str = "train"
 
 
 def train(
@@ -124,7 +125,7 @@ def train(
     kept = _Kept(objective, optimiser, budget, services, processes)
     kept.health = _health(objective, data, budget, plan, services) if processes.is_main else None
     history = kept.resume()
-    reporter.stage("train", plan.total_steps)
+    reporter.stage(services.stage, plan.total_steps)
     if history.resumed_from:
         reporter.note(f"goes on after epoch {history.resumed_from} of {budget.epochs}")
         reporter.advance(history.steps)
@@ -152,7 +153,8 @@ def train(
             if not math.isfinite(score):
                 raise TrainingDivergedError(f"validation {metric} became {score} in epoch {epoch + 1}", hint="lower recipe.learning_rate")
             history.curve.append(CurvePoint(epoch + 1, history.steps, float(np.mean(losses)), score))
-            reporter.epoch(EpochReport(epoch + 1, budget.epochs, history.steps, history.curve[-1].train_loss, score, metric))
+            loss, rate = history.curve[-1].train_loss, optimiser.param_groups[0]["lr"]
+            reporter.epoch(EpochReport(services.stage, epoch + 1, budget.epochs, history.steps, loss, score, metric, rate))
             kept.epoch(epoch + 1, score if direction == "minimise" else -score, last=history.steps >= plan.total_steps)
             if kept.finished:
                 break

@@ -8,14 +8,26 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class EpochReport:
-    """State after an epoch. ``validation`` is the primary metric on the validation split."""
+    """State after an epoch of a stage (``align``, ``train``).
 
+    ``loss`` is its mean training loss (of an alignment, the distance), ``validation`` the primary metric, by name ``metric``, on the validation
+    split, None where the stage has none; ``rate`` is the learning rate of its last step.
+    """
+
+    stage: str
     epoch: int
     epochs: int
     step: int
     loss: float
-    validation: float
+    validation: float | None
     metric: str
+    rate: float
+
+
+def in_words(report: EpochReport) -> str:
+    """Return an epoch as a display shows it."""
+    score = "" if report.validation is None else f" val {report.metric} {report.validation:.4f}"
+    return f"epoch {report.epoch}/{report.epochs}{score}"
 
 
 class Reporter(Protocol):

@@ -15,7 +15,7 @@ from pare_bench.comparison.compare import compare
 from pare_bench.comparison.screen import Fitted, as_table, blocks
 from pare_bench.comparison.table_parts import Table, points, short, signed_points
 from pare_bench.records.store import Store
-from pare_bench.runs.campaign import Result
+from pare_bench.runs.single import Result
 
 RECORDS = Path(__file__).parents[2] / "leaderboard"
 SEVEN = ["orca", "full_finetune", "from_scratch", "frozen_random", "linear_probe", "hand_designed", "pare"]

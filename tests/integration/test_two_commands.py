@@ -89,15 +89,15 @@ def test_a_run_given_up_in_this_process_is_not_waited_for(tmp_path, pare_bench, 
 
 
 def test_a_failure_that_another_process_has_just_had_is_not_repeated(tmp_path, pare_bench, monkeypatch):
-    from pare_bench.runs import campaign
+    from pare_bench.runs import single
 
     words = command(tmp_path)[3:]
     assert pare_bench(*words, "-o", "recipe.learning_rate=1e30")[0] == 1
     (failed,) = Store(tmp_path).records()
     later = failed.model_copy(update={"finished": "2999-01-01T00:00:00.000+00:00"})
     owners = iter(["process 1 on another", "process 1 on another", None])
-    monkeypatch.setattr(campaign._Campaign, "_owner", lambda *_: next(owners))
-    monkeypatch.setattr(campaign._Campaign, "_at_work", lambda *_: Store(tmp_path).save(later) and False)
+    monkeypatch.setattr(single.Runs, "_owner", lambda *_: next(owners))
+    monkeypatch.setattr(single.Runs, "_at_work", lambda *_: Store(tmp_path).save(later) and False)
     code, _, err = pare_bench(*words, "-o", "recipe.learning_rate=1e30")
     assert code == 1
     assert "failed" in err

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from pare_bench.contracts.executor import Config, Executor, Record
+from pare_bench.contracts.executor import Executor, Outcome, Work, WorkItem
 
 
 class Local(Executor):
     """The default executor: no parallelism, nothing to retry."""
 
-    def map(self, run: Callable[[Config], Record], configs: Iterable[Config]) -> Iterator[Record]:
-        """Yield records in the order of ``configs``."""
-        return map(run, configs)
+    in_process = True
+
+    def map(self, work: Work, items: Iterable[WorkItem]) -> Iterator[Outcome]:
+        """Yield outcomes in the order of ``items``."""
+        return map(work, items)
