@@ -146,7 +146,7 @@ class Source:
 
 
 def _no_masks() -> UsageError:
-    return UsageError("the source has no foreground masks, which dense targets need", hint="-o source=fractals")
+    return UsageError("the source has no foreground masks, which dense targets need", hint="-o source=textures")
 
 
 def _stored(examples: Examples) -> Tensor | Examples:
