@@ -226,6 +226,7 @@ def test_tokenizers_and_weights_for_timm_come_the_same_way(hub):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("command", ["run", "build-source"])
 def test_a_command_fails_in_time_with_one_line(hub, tmp_path, command):
     """In a process of its own, with the limits as they are; imports and data are timed by the same command on a hub that refuses at once."""

@@ -14,15 +14,15 @@ COMMANDS = [line.removeprefix("$ ").partition("  #")[0] for line in README.split
 
 
 def test_ci_runs_exactly_the_readmes_test_command():
-    (test_command,) = [command for command in COMMANDS if command.endswith("-m pytest")]
+    (test_command,) = [command for command in COMMANDS if command.endswith("-m pytest -m alone")]
     assert test_command in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
 
 
 def test_set_up_and_work_are_one_command_each():
     set_up = [command for command in COMMANDS if command.startswith("python3 -m venv")]
-    assert [command.rpartition("&& ")[2] for command in set_up] == [
-        ".venv/bin/pare-bench run --method pare --suite nas360 --out my-runs",
-        ".venv/bin/python -m pytest",
+    assert [command.split(" && ")[2:] for command in set_up] == [
+        [".venv/bin/pare-bench run --method pare --suite nas360 --out my-runs"],
+        ['.venv/bin/python -m pytest -n 2 -m "not alone"', ".venv/bin/python -m pytest -m alone"],
     ]
 
 
