@@ -60,8 +60,12 @@ def compare_command(
     rope: Annotated[float, typer.Option(help="Practically equal: within this share of the way from floor to perfect score.")] = 0.01,
     published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside ours.")] = False,
     test_sampling: Annotated[
-        bool, typer.Option("--test-sampling/--no-test-sampling", help="Intervals with the choice of test examples, from stored predictions.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--test-sampling/--no-test-sampling",
+            help="Intervals of tasks with the choice of test examples, from stored predictions; or without. Default: by what records keep.",
+        ),
+    ] = None,
     fail_if: Annotated[str | None, typer.Option(metavar="CONDITION", help="Exit code 6 when 'worse(p=0.05, effect=0.01)' holds.")] = None,
     format: Annotated[CompareFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
@@ -69,16 +73,14 @@ def compare_command(
     from pare_bench.comparison.compare import compare
     from pare_bench.comparison.gate import parse_condition, passed_sentence, violations
     from pare_bench.comparison.printed import printed_numbers
+    from pare_bench.comparison.sampling import TestSampling
+    from pare_bench.comparison.task_rows import recorded_sampling
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
 
     condition = parse_condition(fail_if) if fail_if is not None else None
     registry = Registry.from_environment()
-    sampling = None
-    if test_sampling:
-        from pare_bench.comparison.sampling import TestSampling
-
-        sampling = TestSampling(registry, out, output.note)
+    asked = TestSampling(registry, out, output.note) if test_sampling else None
     comparison = compare(
         records_of(Store(out), suite, methods),
         methods,
@@ -95,9 +97,9 @@ def compare_command(
         reference=reference,
         stats=stats.value,
         published=printed_numbers() if published else None,
-        sampling=sampling,
+        sampling=asked if test_sampling else None if test_sampling is False else recorded_sampling,
     )
-    for name, reason in sampling.reasons.items() if sampling is not None else ():
+    for name, reason in asked.reasons.items() if asked is not None else ():
         output.note(f"{name}: without the choice of test examples: {reason}")
     failures = violations(condition, comparison) if condition is not None else []
     _show(comparison, format)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from pare_bench.comparison import design
 from pare_bench.comparison.contrasts import ROPE, Pair, contrasts
@@ -16,14 +16,11 @@ from pare_bench.comparison.optimism import Gap, optimism_gaps
 from pare_bench.comparison.overall import Overall, mean_ranks, overall
 from pare_bench.comparison.printed import Card, Printed, of_division, reproduction_cards
 from pare_bench.comparison.run_commands import Wanted, method_name, run_command
-from pare_bench.comparison.task_rows import TaskRow, task_row
+from pare_bench.comparison.task_rows import Sampling, TaskRow, recorded_sampling, task_row
 from pare_bench.errors import DataMissingError, UsageError, check_tasks
 from pare_bench.leaderboard.build import unique
 from pare_bench.records.record import RunRecord
 from pare_bench.records.variants import Data, Division, age, asked_data, counted, data_changes, data_of, division_of, label_records
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -87,14 +84,15 @@ def compare(
     reference: str | None = None,
     stats: Literal["basic", "all"] = "basic",
     published: Sequence[Printed] | None = None,
-    sampling: Callable[[RunRecord], NDArray[Any] | None] | None = None,
+    sampling: Sampling | None = recorded_sampling,
 ) -> Comparison:
     """Compare ``methods`` (names, or full labels of variants) on the tasks that any of them has run.
 
     ``tasks`` restricts that; ``suite_tasks`` are all tasks of the suite, for order and for saying what is not covered; ``known_methods`` are the
     registered methods and ``out`` the folder of the records, both for messages. ``missing`` is the policy for methods without a score on a task,
     ``rope`` the share of the way from floor to perfect score up to which two scores are practically equal, ``reference`` one of ``methods``;
-    ``published`` are printed numbers to show beside the scores, ``sampling`` gives the scores of a run on resamples of the test split, or None.
+    ``published`` are printed numbers to show beside the scores, ``sampling`` gives the scores of a run on resamples of the test split, or None; by
+    default those that its record keeps.
 
     Raises:
         UsageError: fewer than two methods, an unknown one, records in several divisions, or scores on different data.
@@ -142,7 +140,7 @@ def compare(
         optimism=_gaps(of_suite, division, methods, data),
         missing=missing,
         dropped=dropped,
-        sampled=sampling is not None,
+        sampled=sampling is not None and sampling is not recorded_sampling,
         rope=rope,
         reference=reference,
         against=contrasts(rows, [(method, reference) for method in others], rope=rope, posterior=stats == "all") if reference else (),

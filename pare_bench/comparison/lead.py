@@ -140,11 +140,17 @@ def _tasks_sentence(rows: Sequence[TaskRow]) -> str:
     tied = sum(len(row.leaders) > 1 for row in rows)
     few = [row for row in rows if row.best is None and len(row.leaders) == 1 and min(cell.n for cell in row.cells.values()) < VERDICT_SEEDS]
     rest = len(rows) - best - tied - len(few)
-    text = f"On {best} of {many(len(rows), 'task')} one method leads every other by more than its 95% interval over seeds"
+    text = f"On {best} of {many(len(rows), 'task')} one method leads every other by more than its 95% interval over {_over(rows)}"
     if rest:
-        text += f"; {'the lead' if rest == 1 else 'leads'} on {rest} may be seed noise"
+        text += f"; {'the lead' if rest == 1 else 'leads'} on {rest} may be {'noise' if any(row.sampled for row in rows) else 'seed noise'}"
     if tied:
         text += f"; {tied} {'is' if tied == 1 else 'are'} tied"
     if few:
         text += f"; {len(few)} {'has' if len(few) == 1 else 'have'} too few seeds or runs for a verdict ({VERDICT_SEEDS} seeds each)"
     return text + "."
+
+
+def _over(rows: Sequence[TaskRow]) -> str:
+    """Return what the intervals of tasks have in them."""
+    sampled = sum(row.sampled for row in rows)
+    return "seeds" if not sampled else "seeds and test examples" + (f" (of {sampled} tasks; else over seeds)" if sampled < len(rows) else "")

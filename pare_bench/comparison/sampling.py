@@ -12,7 +12,7 @@ from pare_bench.errors import PareBenchError
 from pare_bench.records.predictions import PredictionsFolder
 from pare_bench.records.record import RunRecord
 from pare_bench.registry.names import Registry
-from pare_bench.scoring.sampling import replicates
+from pare_bench.scoring.sampling import of_data
 from pare_bench.scoring.scores import metrics_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class TestSampling:
         if metric.name != record.primary.name:
             self.reasons.setdefault(record.task.name, f"the task is scored by '{metric.name}' now")
             return None
-        return replicates(metric, outputs, test, "test sampling", record.task.data_sha256)
+        return of_data(metric, outputs, test, record.task.data_sha256)
 
     def _test(self, task: Task, record: RunRecord) -> Split | None:
         digest = record.task.data_sha256

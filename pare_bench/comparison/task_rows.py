@@ -16,6 +16,9 @@ from pare_bench.statistics import Direction, SeedDifference
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Gives the scores of a run on resamples of the test split, or None.
+Sampling = Callable[[RunRecord], "NDArray[Any] | None"]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -70,6 +73,11 @@ class TaskRow:
     tied: tuple[str, ...]
     span: float | None
     other_floors: tuple[float, ...] = ()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its intervals have the choice of test examples in them."""
+        return any(cell.replicates for cell in self.cells.values())
 
     @property
     def direction_text(self) -> str:
@@ -128,12 +136,21 @@ def is_the_floor(scores: Iterable[tuple[float, float | None]]) -> bool:
     return all(floor is not None and statistics.same(value, floor) for value, floor in scores)
 
 
+def recorded_sampling(record: RunRecord) -> NDArray[Any] | None:
+    """Return the scores on resamples that a record keeps, not a number where a resample has none; None for a record without them."""
+    if record.resampled is None:
+        return None
+    import numpy as np
+
+    return np.array([np.nan if value is None else value for value in record.resampled])
+
+
 def task_row(
     task: str,
     runs: Mapping[str, Mapping[int, RunRecord]],
     *,
     failed_last: bool = False,
-    sampling: Callable[[RunRecord], NDArray[Any] | None] | None = None,
+    sampling: Sampling | None = recorded_sampling,
 ) -> TaskRow:
     """Return the row of a task on which some method has a score; ``failed_last`` puts methods with a failed run last.
 
@@ -177,9 +194,7 @@ def task_row(
     )
 
 
-def _sampled(
-    cells: Mapping[str, Cell], runs: Mapping[str, Mapping[int, RunRecord]], sampling: Callable[[RunRecord], NDArray[Any] | None]
-) -> dict[str, Cell]:
+def _sampled(cells: Mapping[str, Cell], runs: Mapping[str, Mapping[int, RunRecord]], sampling: Sampling) -> dict[str, Cell]:
     """Return cells with replicates, unchanged where some run has none: one task's intervals are all of a kind."""
     found: dict[str, dict[int, NDArray[Any]]] = {}
     for method, cell in cells.items():
@@ -193,9 +208,9 @@ def _sampled(
         own_seeds = found.get(method, {})
         made[method] = replace(cell, replicates=own_seeds)
         if cell.interval is not None and cell.mean is not None:
-            error = statistics.sampling_error(own_seeds)
+            error, resamples = statistics.sampling_error(own_seeds)
             zero = dict.fromkeys(cell.seeds, 0.0)
-            whole = statistics.with_sampling(statistics.seed_difference(cell.seeds, zero), error)
+            whole = statistics.with_sampling(statistics.seed_difference(cell.seeds, zero), error, resamples)
             made[method] = replace(made[method], interval=whole.interval)
     return made
 
@@ -258,4 +273,4 @@ def seed_difference(first: Cell, second: Cell) -> SeedDifference:
         return found
     common = first.seeds.keys() & second.seeds.keys()
     own = [{seed: each for seed, each in (cell.replicates or {}).items() if not found.paired or seed in common} for cell in (first, second)]
-    return statistics.with_sampling(found, statistics.sampling_error(*own))
+    return statistics.with_sampling(found, *statistics.sampling_error(*own))

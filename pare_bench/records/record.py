@@ -214,6 +214,11 @@ class RunRecord(_Part):
     preset: str = Field(description="preset that the configuration began with")
     seed: int = Field(description="seed of the run; data have a seed of their own, config.data_seed")
     metrics: tuple[MetricRecord, ...] = Field((), description="scores on the test split; empty unless the status is ok")
+    resampled: tuple[float | None, ...] | None = Field(
+        None,
+        description="primary metric on resamples of the test split's examples or groups, the same for all runs on the same data: what other test "
+        "examples would have given; null in it: a resample without a score; null: a record from before they were kept",
+    )
     floor: float | None = Field(None, description="primary metric of the best constant prediction")
     persistence: float | None = Field(None, description="second floor, of fields that evolve: the score of saying that nothing changes")
     scoring: dict[str, str] = Field(default_factory=dict, description="digest of each module that computed the scores (16 hex digits)")

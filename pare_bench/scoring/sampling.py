@@ -10,6 +10,10 @@ from pare_bench.seeds import stream
 
 #: Resamples of a test split: the standard error is good to 5%.
 RESAMPLES = 200
+#: Resamples whose scores a record keeps: good to 15%, which the interval allows for, at the price of so many evaluations of one metric.
+RECORDED = 24
+#: Digits of a score that is kept.
+_DIGITS = 7
 
 
 def replicates(metric: Metric, outputs: NDArray[np.floating], test: Split, *words: str | int, count: int = RESAMPLES) -> NDArray[np.float64]:
@@ -37,3 +41,14 @@ def replicates(metric: Metric, outputs: NDArray[np.floating], test: Split, *word
         except (ValueError, ZeroDivisionError):
             continue  # a resample without one of the classes, say
     return found
+
+
+def recorded(metric: Metric, outputs: NDArray[np.floating], test: Split, data_sha256: str) -> tuple[float | None, ...]:
+    """Return what a record keeps: the first scores of :func:`of_data`, None where a resample has none."""
+    found = of_data(metric, outputs, test, data_sha256, count=RECORDED)
+    return tuple(float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in found)
+
+
+def of_data(metric: Metric, outputs: NDArray[np.floating], test: Split, data_sha256: str, count: int = RESAMPLES) -> NDArray[np.float64]:
+    """Return :func:`replicates` by the stream of these data: all runs on them draw the same examples, and fewer of them are the first ones."""
+    return replicates(metric, outputs, test, "test sampling", data_sha256, count=count)

@@ -19,7 +19,8 @@ VERDICT_SEEDS = 3
 class SeedDifference(NamedTuple):
     """first - second, with its standard error and half the width of its interval (None where there are too few seeds for one).
 
-    ``freedom`` are the degrees of freedom of the error, ``sampling`` is the part of it that is by the choice of test examples, where that is known.
+    ``freedom`` are the degrees of freedom of the error, ``sampling`` is the part of it that is by the choice of test examples, where that is known,
+    and ``by_seeds`` is the rest then.
     ``means`` are those of the two over the seeds that were used, ``seeds`` is how many the one with fewer has, ``paired`` whether they are common
     ones.
     """
@@ -32,6 +33,7 @@ class SeedDifference(NamedTuple):
     paired: bool
     freedom: float = math.nan
     sampling: float | None = None
+    by_seeds: float | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -41,9 +43,7 @@ class SeedDifference(NamedTuple):
     @property
     def seed_error(self) -> float | None:
         """The standard error by seeds alone."""
-        if self.error is None or not self.error or self.sampling is None:
-            return self.error
-        return self.error * math.sqrt(max(0.0, 1.0 - (self.sampling / self.error) ** 2))
+        return self.error if self.sampling is None else self.by_seeds
 
     def ahead(self, sign: float = 1.0) -> bool:
         """Return whether the interval lies above 0 (``sign`` -1: below), by three seeds or more of each."""
@@ -73,8 +73,9 @@ def seed_difference(first: Mapping[int, float], second: Mapping[int, float], con
     return SeedDifference(difference(*means), error, half, means, min(map(len, values)), paired, freedom)
 
 
-def sampling_error(first: Mapping[int, NDArray[Any]], second: Mapping[int, NDArray[Any]] | None = None) -> float:
-    """Return the standard error, by the choice of test examples, of the mean of ``first`` over seeds, or of its difference to that of ``second``.
+def sampling_error(first: Mapping[int, NDArray[Any]], second: Mapping[int, NDArray[Any]] | None = None) -> tuple[float, int]:
+    """Return the standard error, by the choice of test examples, of the mean of ``first`` over seeds, or of its difference to that of ``second``,
+    and from how many resamples it is known.
 
     Values are scores on the same resamples of the test split; resamples without a score are left out.
     """
@@ -82,19 +83,22 @@ def sampling_error(first: Mapping[int, NDArray[Any]], second: Mapping[int, NDArr
 
     means = [np.mean(list(each.values()), axis=0) for each in (first, second) if each]
     drawn = means[0] - means[1] if len(means) > 1 else means[0]
-    return float(np.nanstd(drawn, ddof=1))
+    known = int(np.isfinite(drawn).sum())
+    return (float(np.nanstd(drawn, ddof=1)), known) if known > 1 else (0.0, known)
 
 
-def with_sampling(found: SeedDifference, sampling: float, confidence: float = 0.95) -> SeedDifference:
-    """Return a difference whose interval has the choice of test examples in it; ``sampling`` is its standard error by that.
+def with_sampling(found: SeedDifference, sampling: float, resamples: int, confidence: float = 0.95) -> SeedDifference:
+    """Return a difference whose interval has the choice of test examples in it; ``sampling`` is its standard error by that, from so many resamples.
 
-    The two errors are independent: their squares add. Of the second many resamples are known, so that Satterthwaite's degrees of freedom are those of
-    the first one, times the fourth power of what the error has grown by.
+    The two errors are independent: their squares add, with Satterthwaite's degrees of freedom.
     """
     if found.error is None:
         return found
     error = math.hypot(found.error, sampling)
     if not error:
-        return found._replace(sampling=sampling)
-    freedom = min(1e9, found.freedom * (error / found.error) ** 4) if found.error > 1e-3 * error else 1e9
-    return found._replace(error=error, half=bounded(t_quantile(freedom, confidence) * error), freedom=freedom, sampling=sampling)
+        return found._replace(sampling=sampling, by_seeds=found.error)
+    # In shares of the whole: fourth powers of small errors underflow.
+    parts = ((found.error / error) ** 4 / found.freedom, (sampling / error) ** 4 / max(1, resamples - 1))
+    freedom = 1 / sum(parts)
+    half = bounded(t_quantile(freedom, confidence) * error)
+    return found._replace(error=error, half=half, freedom=freedom, sampling=sampling, by_seeds=found.error)
