@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from pare_bench.cli.config_file import config_file_of
+from pare_bench.cli.examples import shown_examples
 from pare_bench.cli.output import data_alone, write
 from pare_bench.version import __version__
 
@@ -28,6 +30,8 @@ _VERBS: Mapping[str, str] = {
     "show": "listing:show_command",
     "plugins": "listing:plugins_command",
     "check": "check:check_command",
+    "config": "config:config_app",
+    "doctor": "doctor:doctor_command",
     "data": "data:data_app",
     "backbones": "backbones:backbones_app",
     "leaderboard": "leaderboard:leaderboard_app",
@@ -55,13 +59,20 @@ class _Command(TyperCommand):
         """Parse the arguments of the verb.
 
         Raises:
-            TyperException: an option that takes one value stands there more than once.
+            TyperException: an option that takes one value stands there more than once, or a value does not fit.
         """
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for option in dict.fromkeys(order):
             if order.count(option) > 1 and option.param_type_name == "option" and not option.multiple:
                 ctx.fail(f"option {' / '.join(option.opts)} is given {order.count(option)} times, and takes one value")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            file = config_file_of(ctx)
+            name = getattr(error.param, "name", None)
+            if file is not None and name in file.values and getattr(ctx.get_parameter_source(name), "name", "") == "DEFAULT_MAP":
+                error.message = f"'{file.path}': {error.message}"
+            raise
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
@@ -75,6 +86,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         # Typer's own boxes would import rich's Markdown, a third of the time that --help takes.
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=shown_examples(""),
     )
     app.callback()(_top)
     named = next((word for word in arguments if not word.startswith("-")), None)
@@ -88,13 +100,14 @@ def _add(app: typer.Typer, verb: str, place: str) -> None:
     module, _, name = place.partition(":")
     found: Any = getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)
     if not isinstance(found, typer.Typer):
-        app.command(verb, short_help=_first_line(found), cls=_Command)(data_alone(found))
+        app.command(verb, short_help=_first_line(found), cls=_Command, epilog=shown_examples(verb))(data_alone(found))
         return
     for command in found.registered_commands:
+        command.epilog = shown_examples(f"{verb} {command.name}")
         command.short_help = command.short_help or _first_line(command.callback)
         command.cls = _Command
         command.callback = data_alone(command.callback) if command.callback else None
-    app.add_typer(found, name=verb, short_help=found.info.help)
+    app.add_typer(found, name=verb, short_help=found.info.help, epilog=shown_examples(verb))
 
 
 def _first_line(function: Any) -> str:

@@ -37,7 +37,7 @@ def status_command(
     format: Annotated[StatusFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> None:
     """Show which runs of a suite are done, out of date (their code or libraries have changed), failed, running, interrupted or missing."""
-    from pare_bench.cli.run import parse_seeds
+    from pare_bench.cli.options import parse_seeds
     from pare_bench.records.glance import Glancer
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from pare_bench.config.body import PATH as TOKENIZER
 from pare_bench.config.body import with_tokenizer
 from pare_bench.config.fit import check_fit
-from pare_bench.config.presets import preset_values
+from pare_bench.config.origins import COMMAND, OPTION, Origins
+from pare_bench.config.presets import nested, preset_settings
 from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.rates import suited
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
@@ -114,57 +115,89 @@ def config_of(planned: Planned) -> RunConfig:
     return planned.config if isinstance(planned, Unresolved) else planned
 
 
-def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
+def resolve_one(
+    registry: Registry,
+    request: Request,
+    task: str,
+    seed: int,
+    overrides: Sequence[tuple[tuple[str, ...], Any]],
+    origins: Origins | None = None,
+) -> RunConfig:
     """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked.
 
     A learning rate that neither ``-o`` nor the method's recommendation sets is lowered to what the body takes; a text source without a tokenizer
-    gets the body's.
+    gets the body's. ``origins`` takes down which of these has set what.
     """
+    noted = origins or Origins()
     method_class = registry.component("method", request.method)
     used = registry.spec("method", request.method).slots
     shared = (("recipe",), SHARED) in overrides
     overrides = [item for item in overrides if item != (("recipe",), SHARED)]
     task_class = registry.component("task", task)
-    defaults = preset_values(request.preset, registry.spec("task", task), task_class, request.method, shared=shared)
+    settings = preset_settings(request.preset, registry.spec("task", task), task_class, request.method, shared=shared)
+    defaults = nested(settings)
     values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
     tier = request.tiers.get(task, request.tier)
     _check_tier(registry.spec("task", task), tier)
     values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
     values["task"] = {"name": task, "params": task_defaults(task_class, request.preset, request.track)}
-    _apply(values, [item for item in overrides if item[0][0] == "task"], used)
+    noted.note(("suite", "preset", "tier", "track", "seed", "device", "task", "method"), COMMAND)
+    noted.note((f"task.{name}" for name in task_class.preset_params.get(request.preset, {})), f"preset {request.preset} of task '{task}'")
+    if request.track == "paper":
+        noted.note((f"task.{name}" for name in task_class.released_params), f"track paper of task '{task}'")
+    _apply(values, [item for item in overrides if item[0][0] == "task"], used, noted, OPTION)
     required = method_class.required(registry.build("task", task, values["task"]["params"]))
     method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {}), **required}
     values["method"] = {"name": request.method, "params": method_params}
+    noted.note((f"method.{name}" for name in method_class.preset_params.get(request.preset, {})), f"preset {request.preset} of '{request.method}'")
+    for setting in settings:
+        noted.note((setting.path,), f"preset {request.preset}: {setting.source}")
+    noted.note((f"method.{name}" for name in required), f"required of '{request.method}' by task '{task}'")
     if request.track == "paper":
         # As if given by -o, but before it: what the released code does can still be overruled point by point.
         released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
-        _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
+        _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used, noted, "track paper: the released code")
     values["size"] = dict(vars(default_size(task_class, request.preset))) if tier == "generated" else None
-    _apply(values, [item for item in overrides if item[0][0] == "method"], used)
+    noted.note((f"size.{name}" for name in values["size"] or ()), f"preset {request.preset}: sizes of task '{task}'")
+    _apply(values, [item for item in overrides if item[0][0] == "method"], used, noted, OPTION)
     for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
         values[slot]["params"] = {**values[slot]["params"], **implied}
+        noted.note((f"{slot}.{name}" for name in implied), f"implied by '{request.method}'")
     recommended: Mapping[str, object] = {}
     if not shared:
         recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
-        _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
-    _apply(values, [item for item in overrides if item[0][0] not in ("task", "method")], used)
+        _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used, noted, f"recommended by '{request.method}'")
+    _apply(values, [item for item in overrides if item[0][0] not in ("task", "method")], used, noted, OPTION)
     if tier != "generated" and values["size"] is not None:
         raise UsageError(f"task '{task}' on tier '{tier}' has as many examples as its data, option -o sets 'size'", hint="leave size out")
     for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
         if slot in values:
             chosen = values[slot]
             values[slot] = {"name": chosen["name"], "params": as_json(registry.params(kind, chosen["name"], chosen["params"]))}
-    suited(registry, values, {*recommended, *map(".".join, dict(overrides))})
+    if suited(registry, values, {*recommended, *map(".".join, dict(overrides))}):
+        noted.note((RATE,), f"asked for by backbone '{values['backbone']['name']}'")
     check_fit(registry, values)
-    with_tokenizer(registry, values)
+    if with_tokenizer(registry, values):
+        noted.note((TOKENIZER,), f"tokenizer of backbone '{values['backbone']['name']}'" if "backbone" in values else "default")
     if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
         if "source_size" in values:
             name = values["source"]["name"]
             raise UsageError(f"source '{name}' is read from its published files and has no source_size", hint="-o source.max_samples=NUMBER")
     elif "source" in values:
-        source_size = default_size(registry.component("task", values["source"]["name"]), request.preset)
-        values["source_size"] = vars(source_size) | values.get("source_size", {})
+        source_size, given = default_size(registry.component("task", values["source"]["name"]), request.preset), values.get("source_size", {})
+        values["source_size"] = vars(source_size) | given
+        own = f"preset {request.preset}: sizes of source '{values['source']['name']}'"
+        noted.note((f"source_size.{name}" for name in vars(source_size) if name not in given), own)
     return validated(values)
+
+
+def explained(
+    registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]
+) -> tuple[RunConfig, dict[str, tuple[str, str]]]:
+    """Return what :func:`resolve_one` returns, and of every path of it the value and where that comes from (:class:`Origins`)."""
+    origins = Origins()
+    config = resolve_one(registry, request, task, seed, overrides, origins)
+    return config, origins.of(config)
 
 
 def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...] | None:
@@ -217,6 +250,9 @@ def _check_tier(task: TaskSpec, tier: str) -> None:
         raise no_such_tier(task, tier)
 
 
-def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:
+def _apply(
+    values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str], noted: Origins, origin: str
+) -> None:
     for path, value in overrides:
         apply_override(values, path, value, used)
+        noted.note((".".join(path),), origin)
