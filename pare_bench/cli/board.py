@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import checked_preset, checked_tier, checked_track
 from pare_bench.errors import DataMissingError, ExitCode, PareBenchError
 from pare_bench.report import MAX_RUNS
 
@@ -91,10 +92,10 @@ def build_command(
 
 def show_command(
     *,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only this suite.")] = None,
-    tier: Annotated[str | None, typer.Option(help="Only this tier of data.")] = None,
-    track: Annotated[str | None, typer.Option(help="Only this track.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Only this preset.")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only this suite.", autocompletion=completion.names("suite"))] = None,
+    tier: Annotated[str | None, typer.Option(help="Only this tier of data.", autocompletion=completion.tiers)] = None,
+    track: Annotated[str | None, typer.Option(help="Only this track.", autocompletion=completion.tracks)] = None,
+    preset: Annotated[str | None, typer.Option(help="Only this preset.", autocompletion=completion.presets)] = None,
     out: Out = Path("leaderboard"),
     format: Annotated[ShowFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
@@ -104,7 +105,7 @@ def show_command(
     from pare_bench.report.content import sections
 
     records, left_off = all_records(out)
-    asked = (suite, tier, track, preset)
+    asked = (suite, checked_tier(tier), checked_track(track), checked_preset(preset))
     records = [record for record in records if all(wanted in (None, own) for wanted, own in zip(asked, division_of(record), strict=True))]
     if not records:
         raise DataMissingError(f"there are no such records in '{out}'", hint=f"pare-bench status --out {out}")

@@ -146,7 +146,9 @@ def _value(path: Path, key: str, value: Any, parameter: Any) -> Any:
             return ",".join(map(str, value))
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         return [str(value)] if parameter.multiple else str(value)
-    raise UsageError(f"'{path}': '{key}' cannot be {value!r}", hint=f'write {key} = "..."' + (f' or {key} = ["...", "..."]' if parameter.multiple else ""))
+    raise UsageError(
+        f"'{path}': '{key}' cannot be {value!r}", hint=f'write {key} = "..."' + (f' or {key} = ["...", "..."]' if parameter.multiple else "")
+    )
 
 
 def _flat(path: Path, table: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pare_bench.cli import build_source, output
+from pare_bench.cli import build_source, completion, output
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import DataMissingError, ExitCode, IntegrityError, PareBenchError, UsageError, unknown_name
 
@@ -25,8 +25,10 @@ data_app = typer.Typer(
     help="Official files: where they are, fetch them, check them, carry them to another machine. Folder: PARE_BENCH_DATA.", no_args_is_help=True
 )
 
-TasksArgument = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks: pare-bench list task; all when left out.")]
-SuiteOption = Annotated[str | None, typer.Option("--suite", "-s", help="All tasks of this suite.")]
+TasksArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks: pare-bench list task; all when left out.", autocompletion=completion.tasks)
+]
+SuiteOption = Annotated[str | None, typer.Option("--suite", "-s", help="All tasks of this suite.", autocompletion=completion.names("suite"))]
 UnpackOption = Annotated[bool, typer.Option("--unpack/--no-unpack", help="Unpack archives whose content a task reads.")]
 MirrorOption = Annotated[
     list[str] | None, typer.Option("--mirror", metavar="URL", help="A folder laid out like the data folder, tried first (repeatable).")

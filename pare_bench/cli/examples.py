@@ -38,7 +38,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "pare-bench config show -m pare -t ecg --origin",
         "pare-bench config show --config sweep.toml --origin --format json",
     ),
-    "list": ("pare-bench list methods", "pare-bench list task --suite nas360 --modality sequence", "pare-bench list --plugin baselines --format json"),
+    "list": (
+        "pare-bench list methods",
+        "pare-bench list task --suite nas360 --modality sequence",
+        "pare-bench list --plugin baselines --format json",
+    ),
     "show": ("pare-bench show pare", "pare-bench show selector gate_gumbel", "pare-bench show preset paper --task ecg"),
     "plugins": ("pare-bench plugins", "pare-bench plugins --format json"),
     "check": ("pare-bench check", "pare-bench check pare selector:gate_gumbel"),

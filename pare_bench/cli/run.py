@@ -41,9 +41,7 @@ def run_command(
         list[str] | None,
         typer.Option("--method", "-m", help="Methods: a,b or repeated; wildcards.", autocompletion=completion.names("method"), show_default=False),
     ] = None,
-    suite: Annotated[
-        str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))
-    ] = "nas360",
+    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
     task: Annotated[
         list[str] | None,
         typer.Option("--task", "-t", help="Only these tasks of the suite: a,b or repeated; wildcards.", autocompletion=completion.tasks),

@@ -25,7 +25,9 @@ def print_results(results: Sequence[Result], out: Path, *, drawn: bool) -> None:
         from pare_bench.comparison.screen import Fitted
         from pare_bench.comparison.table_parts import Table
 
-        output.render(Fitted(Table(None, columns, tuple(rows), ("method", "task", "status", "metric", "data"), "", less=("persistence", "data", "seconds"))))
+        output.render(
+            Fitted(Table(None, columns, tuple(rows), ("method", "task", "status", "metric", "data"), "", less=("persistence", "data", "seconds")))
+        )
     else:
         output.write(output.markdown_table(columns, rows) + "\n")
     for line in _below(results, out, several=several):

@@ -13,7 +13,7 @@ from pare_bench.config.origins import COMMAND, OPTION, Origins
 from pare_bench.config.presets import nested, preset_settings
 from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.rates import suited
-from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
+from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, is_known, parse_overrides, unknown_path, validated
 from pare_bench.config.settings import difference, flattened, options
 from pare_bench.contracts.params import as_json
 from pare_bench.errors import UsageError, check_tasks
@@ -145,6 +145,7 @@ def resolve_one(
     noted.note((f"task.{name}" for name in task_class.preset_params.get(request.preset, {})), f"preset {request.preset} of task '{task}'")
     if request.track == "paper":
         noted.note((f"task.{name}" for name in task_class.released_params), f"track paper of task '{task}'")
+    _check_paths(registry, values, request.method, overrides)
     _apply(values, [item for item in overrides if item[0][0] == "task"], used, noted, OPTION)
     required = method_class.required(registry.build("task", task, values["task"]["params"]))
     method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {}), **required}
@@ -250,9 +251,17 @@ def _check_tier(task: TaskSpec, tier: str) -> None:
         raise no_such_tier(task, tier)
 
 
-def _apply(
-    values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str], noted: Origins, origin: str
-) -> None:
+def _check_paths(registry: Registry, values: Mapping[str, Any], method: str, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> None:
+    """Refuse a path that begins with nothing that a run has; who has left the component out is told which one has such a parameter."""
+    for path, value in overrides:
+        if not is_known(path):
+            names = {"method": method, **{slot: values[slot]["name"] for slot in (*SLOTS, "task") if slot in values}}
+            kinds = {**SLOTS, "method": "method", "task": "task"}
+            fields = {slot: registry.component(kinds[slot], name).Params.model_fields for slot, name in names.items()}
+            raise unknown_path(".".join(path), value, [f"{slot}.{field}" for slot in fields for field in fields[slot]])
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str], noted: Origins, origin: str) -> None:
     for path, value in overrides:
         apply_override(values, path, value, used)
         noted.note((".".join(path),), origin)
