@@ -63,14 +63,7 @@ def _told(error: BaseException) -> ExitCode:
                 output.error(str(error), error.hint)
             return error.exit_code
         case typer.TyperException():
-            formatted = error.format_message() if hasattr(error, "format_message") else str(error)
-            if type(error).__name__ == "NoArgsIsHelpError":
-                # A group without a verb: what it has is what was asked for, as near as can be told.
-                output.note(formatted)
-                return ExitCode.USAGE
-            message, close = _with_nearest(" ".join(formatted.split()))
-            output.error(message[:1].lower() + message[1:], close or _help_hint(getattr(error, "ctx", None)))
-            return ExitCode.USAGE
+            return _told_of_words(error)
         case typer.Abort() | KeyboardInterrupt():
             output.note("interrupted")
             return ExitCode.INTERRUPTED
@@ -87,6 +80,20 @@ def _told(error: BaseException) -> ExitCode:
             output.error(f"stdout cannot be written: {error.strerror}", None)
             return ExitCode.ENVIRONMENT
     raise error
+
+
+def _told_of_words(error: BaseException) -> ExitCode:
+    """Say what Typer does not understand, with the nearest word where one is near."""
+    from pare_bench.cli import output
+
+    formatted = error.format_message() if hasattr(error, "format_message") else str(error)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # A group without a verb: what it has is what was asked for, as near as can be told.
+        output.note(formatted)
+        return ExitCode.USAGE
+    message, close = _with_nearest(" ".join(formatted.split()))
+    output.error(message[:1].lower() + message[1:], close or _help_hint(getattr(error, "ctx", None)))
+    return ExitCode.USAGE
 
 
 def _with_nearest(message: str) -> tuple[str, str | None]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from pare_bench.cli.config_file import config_file_of
 from pare_bench.cli.examples import shown_examples
@@ -52,6 +52,22 @@ def plain_call(arguments: Sequence[str]) -> Callable[[], None] | None:
     return partial(data_alone(getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)), *words)
 
 
+def _leave_as_written(command: TyperCommand | TyperGroup, ctx: Any) -> None:
+    """Let a line that is being completed keep its words as they are: turning them into values takes pydantic, half of the time there is."""
+    for parameter in command.get_params(ctx):
+        vars(parameter)["process_value"] = lambda _, value: value
+
+
+class _Group(TyperGroup):
+    """Verbs of a group, quickly completed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words up to the verb."""
+        if ctx.resilient_parsing:
+            _leave_as_written(self, ctx)
+        return super().parse_args(ctx, args)
+
+
 class _Command(TyperCommand):
     """A verb that refuses an option it is given twice instead of taking the last one silently."""
 
@@ -61,6 +77,9 @@ class _Command(TyperCommand):
         Raises:
             TyperException: an option that takes one value stands there more than once, or a value does not fit.
         """
+        if ctx.resilient_parsing:
+            _leave_as_written(self, ctx)
+            return super().parse_args(ctx, args)
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for option in dict.fromkeys(order):
             if order.count(option) > 1 and option.param_type_name == "option" and not option.multiple:
@@ -79,6 +98,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     """Return the application for a call: with the verb that ``arguments`` name, or with all of them."""
     app = typer.Typer(
         name="pare-bench",
+        cls=_Group,
         help="Benchmark cross-modal fine-tuning: PaRe, ORCA and their controls.\n\nFirst steps: pare-bench run --method pare --suite nas360, "
         "then pare-bench compare pare orca.",
         no_args_is_help=True,
@@ -107,7 +127,7 @@ def _add(app: typer.Typer, verb: str, place: str) -> None:
         command.short_help = command.short_help or _first_line(command.callback)
         command.cls = _Command
         command.callback = data_alone(command.callback) if command.callback else None
-    app.add_typer(found, name=verb, short_help=found.info.help, epilog=shown_examples(verb))
+    app.add_typer(found, name=verb, cls=_Group, short_help=found.info.help, epilog=shown_examples(verb))
 
 
 def _first_line(function: Any) -> str:

@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import get_args
 
 import typer
 
@@ -15,8 +14,11 @@ VARIABLE = "_PARE_BENCH_COMPLETE"
 #: Where the scripts of bash, and those of zsh, fish and PowerShell, put the command line so far.
 _WORDS = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
-#: The presets that ``run`` takes; where they are defined numpy would be imported (a test holds both together).
-PRESETS = ("auto", "cpu", "smoke", "paper")
+#: Words that are defined where pydantic or numpy would be imported; a test holds both together.
+PRESETS = ("cpu", "smoke", "paper")
+TIERS = ("generated", "bundled", "official")
+TRACKS = ("clean", "paper")
+AUTO = "auto"
 
 Offered = list[tuple[str, str]]
 
@@ -58,18 +60,24 @@ def presets(incomplete: str) -> Offered:
     return _offered([(name, "") for name in PRESETS], incomplete)
 
 
+def presets_or_auto(incomplete: str) -> Offered:
+    """Complete presets, and the word that leaves the choice."""
+    return _offered([(AUTO, ""), *((name, "") for name in PRESETS)], incomplete)
+
+
 def tiers(incomplete: str) -> Offered:
     """Complete tiers."""
-    from pare_bench.config.run_config import Tier
+    return _offered([(name, "") for name in TIERS], incomplete)
 
-    return _offered([(name, "") for name in ("auto", *get_args(Tier))], incomplete)
+
+def tiers_or_auto(incomplete: str) -> Offered:
+    """Complete tiers, and the word that leaves the choice."""
+    return _offered([(AUTO, ""), *((name, "") for name in TIERS)], incomplete)
 
 
 def tracks(incomplete: str) -> Offered:
     """Complete tracks."""
-    from pare_bench.contracts.size import Track
-
-    return _offered([(name, "") for name in get_args(Track)], incomplete)
+    return _offered([(name, "") for name in TRACKS], incomplete)
 
 
 def kinds(incomplete: str) -> Offered:

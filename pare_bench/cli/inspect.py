@@ -56,7 +56,7 @@ def inspect_command(
     split: Annotated[SplitName | None, typer.Option(help="Default: train; of a run always test.")] = None,
     tier: Annotated[
         str | None,
-        typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.", autocompletion=completion.tiers),
+        typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.", autocompletion=completion.tiers_or_auto),
     ] = None,
     track: Annotated[TrackName | None, typer.Option(help="clean or paper: as the released code reads and splits.")] = None,
     preset: Annotated[

@@ -128,7 +128,7 @@ def _kind_of(registry: Registry, name: str) -> str:
     Raises:
         UsageError: it has none, or several.
     """
-    kinds = [kind for kind in registry.kinds() if name in registry.names(kind)] + (["preset"] if name in completion.PRESETS[1:] else [])
+    kinds = [kind for kind in registry.kinds() if name in registry.names(kind)] + (["preset"] if name in completion.PRESETS else [])
     if len(kinds) == 1:
         return kinds[0]
     if kinds:

@@ -62,7 +62,7 @@ def _row(config: RunConfig, forecast: Forecast) -> tuple[str, ...]:
 
 
 def _below(plan: Sequence[tuple[RunConfig, Forecast]]) -> list[str]:
-    counts = Counter(forecast.state for _, forecast in plan)
+    counts: Counter[str] = Counter(forecast.state for _, forecast in plan)
     lines = [", ".join(f"{counts[state]} would be {words}" for state, words in _WORDS.items() if counts[state] and state != "impossible")]
     lines += [f"{config.label()} cannot begin: {forecast.why}" for config, forecast in plan if forecast.state == "impossible"]
     lines += _reasons(plan)

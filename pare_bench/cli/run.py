@@ -47,10 +47,12 @@ def run_command(
         typer.Option("--task", "-t", help="Only these tasks of the suite: a,b or repeated; wildcards.", autocompletion=completion.tasks),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="auto, cpu, smoke or paper; auto: paper on a GPU with official data, else cpu.", autocompletion=completion.presets)
+        str,
+        typer.Option(help="auto, cpu, smoke or paper; auto: paper on a GPU with official data, else cpu.", autocompletion=completion.presets_or_auto),
     ] = "auto",
     tier: Annotated[
-        str, typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.", autocompletion=completion.tiers)
+        str,
+        typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.", autocompletion=completion.tiers_or_auto),
     ] = "auto",
     track: Annotated[
         str, typer.Option(help="clean: validation apart, test opened once; paper: as the released code does.", autocompletion=completion.tracks)
@@ -106,7 +108,8 @@ def run_command(
     options, of_executor = split_options(with_options(ctx, option or ()))
     execution = execution_of(registry, executor, jobs, of_executor)
     limits = seconds_of(time_limit), megabytes_of(memory_limit)
-    requests = requests_of(registry, {**ctx.params, "option": options})
+    asked_for = {"method": method, "suite": suite, "task": task, "preset": preset, "tier": tier, "track": track, "seeds": seeds}
+    requests = requests_of(registry, {**asked_for, "option": options, "device": device, "compiled": compiled})
     plans = Plans()
     planned: list[Planned] = []
     for request in requests:
