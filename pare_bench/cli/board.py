@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pare_bench.cli import completion, output
-from pare_bench.cli.options import checked_preset, checked_tier, checked_track
+from pare_bench.cli.options import TextFormat, TextOption, checked_preset, checked_tier, checked_track
 from pare_bench.errors import DataMissingError, ExitCode, PareBenchError
 from pare_bench.report import MAX_RUNS
 
@@ -64,6 +64,7 @@ def build_command(
     out: Out = Path("leaderboard"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 6 when leaderboard.json is not what the records give.")] = False,
     scores: ScoresOption = Scores.HERE,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> int:
     """Build leaderboard.json from the records. Exit code 4 when a file had to be left off; the leaderboard says which, and why."""
     from pare_bench.leaderboard.build import build, to_json
@@ -75,8 +76,11 @@ def build_command(
     evidence = None if scores is Scores.NONE else Evidence(Registry.from_environment(), DEPTHS[scores])
     records, left_off = all_records(out, evidence)
     content = to_json(build(records, left_off)).encode()
+    same = path.is_file() and path.read_bytes() == content
+    if format is TextFormat.JSON and (check or records or out.is_dir()):
+        output.write_json({"path": str(path), "records": len(records), "left_off": len(left_off), "written": not check, "changed": not same})
     if check:
-        if not path.is_file() or path.read_bytes() != content:
+        if not same:
             output.error(f"'{path}' is not what the records of '{out}' give", f"pare-bench leaderboard build --out {out}")
             return ExitCode.GATE_NOT_MET
     else:
@@ -213,6 +217,7 @@ def site_command(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Embed pictures of examples of each task.")] = True,
     published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside the scores.")] = True,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> int:
     """Write the leaderboard as one HTML file that needs no network: rankings, charts, a section for each task and run."""
     from pare_bench.comparison.printed import printed_numbers
@@ -235,7 +240,10 @@ def site_command(
     )  # fmt: skip
     path = out / "site" / "index.html" if to is None else to
     write_atomically(path, text.encode())
-    output.write(str(path))
+    if format is TextFormat.JSON:
+        output.write_json({"path": str(path), "records": len(records), "left_off": len(left_off), "bytes": len(text.encode())})
+    else:
+        output.write(str(path))
     output.note(f"{len(records)} records, {len(text.encode()) / 2**20:.1f} MiB")
     if open_:
         import webbrowser

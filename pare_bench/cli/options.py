@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import get_args
+from typing import Annotated, get_args
+
+import typer
 
 from pare_bench.errors import UsageError, check_tasks, nearest, unknown_name
+
+
+class TextFormat(StrEnum):
+    """Formats of verbs that otherwise say what they have done in a line or two."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+TextOption = Annotated[TextFormat, typer.Option("--format", help="json: one document on stdout.")]
 
 #: Seeds of one command; more are a slip of the finger.
 _SEEDS = 100_000

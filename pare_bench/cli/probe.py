@@ -39,7 +39,7 @@ def probe_command(
     train: Annotated[int, typer.Option(min=50, help="Source examples that the probe learns from.")] = 2000,
     test: Annotated[int, typer.Option(min=20, help="Source examples that it is tested on.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of embedder, pairs and random gate.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps (untested).")] = "cpu",
     format: FormatOption = None,  # noqa: A002
 ) -> int:
     """Probe whether a source's class survives mixing; ends with 6 when it does not.

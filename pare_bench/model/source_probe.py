@@ -25,7 +25,8 @@ from pare_bench.contracts.mixer import Mixer
 from pare_bench.contracts.selector import Selector
 from pare_bench.contracts.task import Classes, Split, Task
 from pare_bench.datasets.run_data import SourceData, source_data, target_data
-from pare_bench.errors import DataMissingError, EnvironmentFault, UsageError
+from pare_bench.errors import DataMissingError, UsageError
+from pare_bench.model.devices import check_available
 from pare_bench.model.network import to_batch
 from pare_bench.model.source import Source
 from pare_bench.registry.names import Registry
@@ -130,8 +131,7 @@ def prepare_probe(registry: Registry, request: ProbeRequest) -> ProbeSetting:
         DataMissingError: files of source, task or weights are not there.
         EnvironmentFault: the device is not there.
     """
-    if request.device.startswith("cuda") and not torch.cuda.is_available():
-        raise EnvironmentFault(f"device '{request.device}' is not available on this machine", hint="use --device cpu")
+    check_available(request.device)
     if JUDGED not in request.shares or not all(0 < share <= 1 for share in request.shares):
         text = ",".join(f"{share:g}" for share in request.shares)
         raise UsageError(f"--shares '{text}' must lie above 0, at most 1, and have {JUDGED:g} among them", hint="--shares 0.64,0.4,0.16")

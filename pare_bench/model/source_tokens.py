@@ -18,7 +18,8 @@ from pare_bench.contracts.task import Split, Task, TaskSize
 from pare_bench.datasets.cache import Data, generated_data
 from pare_bench.datasets.official import official_data
 from pare_bench.datasets.token_file import TokenFile
-from pare_bench.errors import EnvironmentFault, UsageError
+from pare_bench.errors import UsageError
+from pare_bench.model.devices import check_available
 from pare_bench.registry.names import Registry
 from pare_bench.version import __version__
 
@@ -68,8 +69,7 @@ def prepare_tokens(registry: Registry, request: TokenRequest) -> Preparation:
         raise UsageError(f"task '{request.task}' is no text to embed", hint="--task conll2003 or --task docstrings")
     if registry.spec("backbone", request.backbone).modality != "sequence":
         raise UsageError(f"backbone '{request.backbone}' takes no text", hint="--backbone nano_text, or --backbone hf_text -o model=NAME")
-    if request.device.startswith("cuda") and not torch.cuda.is_available():
-        raise EnvironmentFault(f"device '{request.device}' is not available on this machine", hint="use --device cpu")
+    check_available(request.device)
     params = registry.params("backbone", request.backbone, request.backbone_params)
     fields = task_class.Params.model_fields
     values: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.method import TrainData
 from pare_bench.contracts.task import Task, weighted
 from pare_bench.errors import EnvironmentFault, PareBenchError, RunFault, interrupts_shown, plain_text
+from pare_bench.model.devices import check_available
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
 from pare_bench.records.record import CurveRecord, HealthRecord, ProbeRecord, RunRecord, TrainingRecord
 from pare_bench.registry.names import Registry
@@ -169,8 +170,7 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         EnvironmentFault: the device is not there.
     """
     device = torch.device(config.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault(f"device '{config.device}' is not available on this machine", hint="use --device cpu")
+    check_available(config.device)
     if device.type == "cpu" and config.precision == "float16":
         raise EnvironmentFault("precision 'float16' needs a GPU", hint="use -o precision=bfloat16 or --device cuda")
     if device.index is not None:
