@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments = list(sys.argv[1:] if argv is None else argv)
             plain = plain_call(arguments)
             # Of a command line that is being completed, too, only the verb's own module is imported.
-            words = words_to_complete() or arguments
-            result = plain() if plain else build_app(words)(args=arguments, prog_name="pare-bench", standalone_mode=False)
+            words = words_to_complete()
+            app = None if plain else build_app(arguments if words is None else words, completing=words is not None)
+            result = plain() if plain else app(args=arguments, prog_name="pare-bench", standalone_mode=False)
     except (PareBenchError, typer.TyperException, typer.Abort, KeyboardInterrupt, OSError) as error:
         return int(_told(error))
     if launched_processes() > 1:
@@ -92,7 +93,8 @@ def _told_of_words(error: BaseException) -> ExitCode:
         output.note(formatted)
         return ExitCode.USAGE
     message, close = _with_nearest(" ".join(formatted.split()))
-    output.error(message[:1].lower() + message[1:], close or _help_hint(getattr(error, "ctx", None)))
+    where = f"'{file}': " if (file := getattr(error, "config_file", None)) else ""
+    output.error(where + message[:1].lower() + message[1:], close or _help_hint(getattr(error, "ctx", None)))
     return ExitCode.USAGE
 
 

@@ -90,12 +90,12 @@ class _Command(TyperCommand):
             file = config_file_of(ctx)
             name = getattr(error.param, "name", None)
             if file is not None and name in file.values and getattr(ctx.get_parameter_source(name), "name", "") == "DEFAULT_MAP":
-                error.message = f"'{file.path}': {error.message}"
+                vars(error)["config_file"] = str(file.path)
             raise
 
 
-def build_app(arguments: Sequence[str]) -> typer.Typer:
-    """Return the application for a call: with the verb that ``arguments`` name, or with all of them."""
+def build_app(arguments: Sequence[str], *, completing: bool = False) -> typer.Typer:
+    """Return the application for a call: with the verb that ``arguments`` name, or with all of them; when ``completing``, of those the names alone."""
     app = typer.Typer(
         name="pare-bench",
         cls=_Group,
@@ -111,8 +111,12 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_top)
     named = next((word for word in arguments if not word.startswith("-")), None)
     for verb, place in _VERBS.items():
-        if named not in _VERBS or verb == named:
-            _add(app, verb, place)
+        if named in _VERBS or not completing:
+            if named not in _VERBS or verb == named:
+                _add(app, verb, place)
+        else:
+            # Of a verb that is still being written its name is enough.
+            app.command(verb)(_top)
     return app
 
 

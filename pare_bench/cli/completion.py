@@ -45,14 +45,14 @@ def names(kind: str) -> Callable[[str], Offered]:
 
 def tasks(ctx: typer.Context, incomplete: str) -> Offered:
     """Complete tasks: those of the verb's ``--suite``, where it has one."""
-    from pare_bench.registry.names import Registry
+    suite = ctx.params.get("suite")
+    with suppress(Exception):  # what is wrong with the suite, or with the registry, is said when the command is called
+        from pare_bench.registry.names import Registry
 
-    found = _registered("task")
-    with suppress(Exception):  # what is wrong with the suite is said when the command is called
-        suite = ctx.params.get("suite")
-        wanted = Registry.from_environment().spec("suite", suite).tasks if suite else [name for name, _ in found]
-        found = [(name, help_) for name, help_ in found if name in wanted]
-    return _offered(found, incomplete)
+        registry = Registry.from_environment()
+        names = registry.spec("suite", suite).tasks if suite else registry.names("task")
+        return _offered([(name, registry.spec("task", name).summary) for name in names if name in registry.names("task")], incomplete)
+    return []
 
 
 def presets(incomplete: str) -> Offered:

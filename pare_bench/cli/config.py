@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -19,9 +20,8 @@ config_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: Options of ``run`` that say how runs are carried out, or what is shown of them: no field of a run.
-_OTHERS = frozenset({"jobs", "executor", "time_limit", "memory_limit", "resume", "fresh", "only_failed", "fail_fast", "wait", "predictions", "out"})
-_SHOWING = frozenset({"dry_run", "quiet", "verbose", "log", "format"})
+#: Options of ``run`` that make the fields of a run; the others are taken, so that any call of ``run`` can be asked about, and change nothing.
+_MAKING = frozenset({"ctx", "method", "suite", "task", "preset", "tier", "track", "seeds", "option", "config", "device", "compiled"})
 _Origin = Annotated[bool, typer.Option("--origin", help="Say of each value where it comes from.")]
 
 
@@ -91,12 +91,19 @@ def _fields(told: Mapping[str, tuple[str, str]], *, origin: bool) -> list[dict[s
 def _signature() -> inspect.Signature:
     """Return the options of ``run`` with those of this verb: whatever is asked of ``run`` can be asked here."""
     given = inspect.signature(run_command, eval_str=True).parameters
-    own = [each for name, each in given.items() if name not in _OTHERS | _SHOWING]
+    own = [each if name in _MAKING else each.replace(annotation=_hidden(each.annotation)) for name, each in given.items() if name != "format"]
     more = [
         inspect.Parameter("origin", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Origin),
         inspect.Parameter("format", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=FormatOption),
     ]
     return inspect.Signature([*own, *more], return_annotation=None)
+
+
+def _hidden(annotation: Any) -> Any:
+    kind, option = get_args(annotation)
+    option = copy.copy(option)
+    option.hidden = True
+    return Annotated[kind, option]
 
 
 # Typer reads the options of a verb from its signature.
