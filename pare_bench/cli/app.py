@@ -95,7 +95,7 @@ class _Command(TyperCommand):
 
 
 def build_app(arguments: Sequence[str], *, completing: bool = False) -> typer.Typer:
-    """Return the application for a call: with the verb that ``arguments`` name, or with all of them; when ``completing``, of those the names alone."""
+    """Return the application for a call: with the verb that ``arguments`` name, or with all of them (when ``completing``, by their names alone)."""
     app = typer.Typer(
         name="pare-bench",
         cls=_Group,

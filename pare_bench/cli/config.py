@@ -11,6 +11,7 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.cli.config_file import config_file_of, short_path, with_options
+from pare_bench.cli.execution import split_options
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.cli.run import requests_of, run_command
 
@@ -25,15 +26,14 @@ _MAKING = frozenset({"ctx", "method", "suite", "task", "preset", "tier", "track"
 _Origin = Annotated[bool, typer.Option("--origin", help="Say of each value where it comes from.")]
 
 
-def show_command(ctx: typer.Context, *, origin: bool = False, format: ListFormat | None = None, **_: Any) -> None:  # noqa: A002
+def show_command(ctx: typer.Context, *, origin: bool = False, format: ListFormat | None = None, **_others: Any) -> None:  # noqa: A002
     """Show every field of the runs that run would do with the same options, the first seed of each method and task."""
     from pare_bench.config.resolution import explained
     from pare_bench.config.run_config import parse_overrides
     from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
-    options = with_options(ctx, ctx.params["option"] or ())
-    own = [text for text in options if not short_path(text).startswith("executor")]
+    own, _ = split_options(with_options(ctx, ctx.params["option"] or ()))
     documents = []
     for request in requests_of(registry, {**ctx.params, "option": own}):
         tasks = request.tasks or registry.spec("suite", request.suite).tasks

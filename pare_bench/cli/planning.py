@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pare_bench.runs.forecast import Forecast
 
 _COLUMNS = ("task", "method", "seed", "tier", "preset", "train examples", "epochs", "components", "would be", "time", "memory")
-_RIGHT = ("seed", "train examples", "epochs", "time", "memory")
+_LEFT = ("task", "method", "tier", "preset", "components", "would be")
+#: What a narrow terminal is not shown, the last one first.
+_LESS = ("preset", "tier", "epochs", "train examples", "components")
 _UNKNOWN = "unknown"
 #: What is said of a state in the table and below it.
 _WORDS = {"served": "served", "stale": "run again", "failed": "tried again", "new": "run", "impossible": "cannot begin"}
@@ -36,10 +38,20 @@ def print_plan(registry: Registry, store: Store, planned: Sequence[Planned], *, 
     if as_json:
         output.write_json([{**config.model_dump(mode="json"), "forecast": _document(forecast)} for config, forecast in plan])
     else:
-        output.table(_COLUMNS, [_row(*each) for each in plan], title=f"{len(plan)} runs", right=_RIGHT, drawn=drawn)
+        _print(f"{len(plan)} runs", tuple(_row(*each) for each in plan), drawn=output.stdout_is_terminal() if drawn is None else drawn)
     for line in _below(plan):
         output.note(line)
     tell_power(store, [config for config, forecast in plan if forecast.state != "impossible"])
+
+
+def _print(title: str, rows: tuple[tuple[str, ...], ...], *, drawn: bool) -> None:
+    if not drawn:
+        output.write(output.markdown_table(_COLUMNS, rows))
+        return
+    from pare_bench.comparison.screen import Fitted
+    from pare_bench.comparison.table_parts import Table
+
+    output.render(Fitted(Table(title, _COLUMNS, rows, _LEFT, "", less=_LESS)))
 
 
 def _row(config: RunConfig, forecast: Forecast) -> tuple[str, ...]:

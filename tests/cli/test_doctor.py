@@ -13,7 +13,7 @@ from pare_bench.cli import doctor_facts
 
 
 def told(pare_bench, *words):
-    code, out, err = pare_bench("doctor", *words, "--format", "json")
+    code, out, _ = pare_bench("doctor", *words, "--format", "json")
     document = json.loads(out)
     assert document["problems"] == sum(fact["state"] == "problem" for fact in document["facts"])
     return code, {(fact["topic"], fact["name"]): fact for fact in document["facts"]}
