@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from pare_bench.errors import UsageError, check_tasks, nearest, unknown_name
+from pare_bench.errors import UsageError, check_tasks, nearest
 
 
 class TextFormat(StrEnum):
@@ -113,7 +113,10 @@ def checked_word(kind: str, word: str | None, known: Sequence[str]) -> str | Non
     """
     if word is not None and word not in known:
         close = nearest(word, known)
-        raise unknown_name(kind, word, known, hint=f"--{kind} {close or known[0]}")
+        meant = f"; did you mean '{close}'?" if close else ""
+        *first, last = (f"'{each}'" for each in known)
+        there_are = f"{', '.join(first)} or {last}" if first else last
+        raise UsageError(f"unknown {kind} '{word}'{meant} known: {there_are}", hint=f"--{kind} {close or known[0]}")
     return word
 
 
