@@ -8,8 +8,10 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from pare_bench.cli.config_file import config_file_of
+from pare_bench.cli.examples import shown_examples
 from pare_bench.cli.output import data_alone, write
 from pare_bench.version import __version__
 
@@ -28,6 +30,8 @@ _VERBS: Mapping[str, str] = {
     "show": "listing:show_command",
     "plugins": "listing:plugins_command",
     "check": "check:check_command",
+    "config": "config:config_app",
+    "doctor": "doctor:doctor_command",
     "data": "data:data_app",
     "backbones": "backbones:backbones_app",
     "leaderboard": "leaderboard:leaderboard_app",
@@ -48,6 +52,22 @@ def plain_call(arguments: Sequence[str]) -> Callable[[], None] | None:
     return partial(data_alone(getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)), *words)
 
 
+def _leave_as_written(command: TyperCommand | TyperGroup, ctx: Any) -> None:
+    """Let a line that is being completed keep its words as they are: turning them into values takes pydantic, half of the time there is."""
+    for parameter in command.get_params(ctx):
+        vars(parameter)["process_value"] = lambda _, value: value
+
+
+class _Group(TyperGroup):
+    """Verbs of a group, quickly completed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words up to the verb."""
+        if ctx.resilient_parsing:
+            _leave_as_written(self, ctx)
+        return super().parse_args(ctx, args)
+
+
 class _Command(TyperCommand):
     """A verb that refuses an option it is given twice instead of taking the last one silently."""
 
@@ -55,19 +75,30 @@ class _Command(TyperCommand):
         """Parse the arguments of the verb.
 
         Raises:
-            TyperException: an option that takes one value stands there more than once.
+            TyperException: an option that takes one value stands there more than once, or a value does not fit.
         """
+        if ctx.resilient_parsing:
+            _leave_as_written(self, ctx)
+            return super().parse_args(ctx, args)
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for option in dict.fromkeys(order):
             if order.count(option) > 1 and option.param_type_name == "option" and not option.multiple:
                 ctx.fail(f"option {' / '.join(option.opts)} is given {order.count(option)} times, and takes one value")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            file = config_file_of(ctx)
+            name = getattr(error.param, "name", None)
+            if file is not None and name in file.values and getattr(ctx.get_parameter_source(name), "name", "") == "DEFAULT_MAP":
+                vars(error)["config_file"] = str(file.path)
+            raise
 
 
-def build_app(arguments: Sequence[str]) -> typer.Typer:
-    """Return the application for a call: with the verb that ``arguments`` name, or with all of them."""
+def build_app(arguments: Sequence[str], *, completing: bool = False) -> typer.Typer:
+    """Return the application for a call: with the verb that ``arguments`` name, or with all of them (when ``completing``, by their names alone)."""
     app = typer.Typer(
         name="pare-bench",
+        cls=_Group,
         help="Benchmark cross-modal fine-tuning: PaRe, ORCA and their controls.\n\nFirst steps: pare-bench run --method pare --suite nas360, "
         "then pare-bench compare pare orca.",
         no_args_is_help=True,
@@ -75,12 +106,17 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         # Typer's own boxes would import rich's Markdown, a third of the time that --help takes.
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=shown_examples(""),
     )
     app.callback()(_top)
     named = next((word for word in arguments if not word.startswith("-")), None)
     for verb, place in _VERBS.items():
-        if named not in _VERBS or verb == named:
-            _add(app, verb, place)
+        if named in _VERBS or not completing:
+            if named not in _VERBS or verb == named:
+                _add(app, verb, place)
+        else:
+            # Of a verb that is still being written its name is enough.
+            app.command(verb)(_top)
     return app
 
 
@@ -88,13 +124,14 @@ def _add(app: typer.Typer, verb: str, place: str) -> None:
     module, _, name = place.partition(":")
     found: Any = getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)
     if not isinstance(found, typer.Typer):
-        app.command(verb, short_help=_first_line(found), cls=_Command)(data_alone(found))
+        app.command(verb, short_help=_first_line(found), cls=_Command, epilog=shown_examples(verb))(data_alone(found))
         return
     for command in found.registered_commands:
+        command.epilog = shown_examples(f"{verb} {command.name}")
         command.short_help = command.short_help or _first_line(command.callback)
         command.cls = _Command
         command.callback = data_alone(command.callback) if command.callback else None
-    app.add_typer(found, name=verb, short_help=found.info.help)
+    app.add_typer(found, name=verb, cls=_Group, short_help=found.info.help, epilog=shown_examples(verb))
 
 
 def _first_line(function: Any) -> str:

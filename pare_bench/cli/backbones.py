@@ -28,7 +28,7 @@ class SourceName(StrEnum):
 @backbones_app.command("list")
 def list_command(format: FormatOption = None) -> None:  # noqa: A002
     """Show the bodies that can be fetched, and whether they are here."""
-    documents = [_described(backbone, model) for backbone, model in _models().values()]
+    documents = [_described(backbone, model) for backbone, model in published_models().values()]
     if format is ListFormat.JSON:
         output.write_json(documents)
         return
@@ -48,7 +48,7 @@ def fetch_command(
     """Download a body, check every file against its pinned digest, and put it where backbones find it by its name."""
     from pare_bench.cli.download import download_display
 
-    models = _models()
+    models = published_models()
     if name not in models:
         raise unknown_name("published body", name, models, hint="pare-bench backbones list")
     backbone, model = models[name]
@@ -68,7 +68,7 @@ def fetch_command(
     output.note(f"use it: pare-bench run ... -o backbone={backbone} -o backbone.model={name}")
 
 
-def _models() -> dict[str, tuple[str, FetchableModel]]:
+def published_models() -> dict[str, tuple[str, FetchableModel]]:
     """Return the published models that the specs of backbones name, each with its backbone, by short name.
 
     Raises:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import TextFormat, TextOption, checked_preset, checked_tier, checked_track
 from pare_bench.errors import DataMissingError, ExitCode, PareBenchError
 from pare_bench.report import MAX_RUNS
 
@@ -63,6 +64,7 @@ def build_command(
     out: Out = Path("leaderboard"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 6 when leaderboard.json is not what the records give.")] = False,
     scores: ScoresOption = Scores.HERE,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> int:
     """Build leaderboard.json from the records. Exit code 4 when a file had to be left off; the leaderboard says which, and why."""
     from pare_bench.leaderboard.build import build, to_json
@@ -74,8 +76,11 @@ def build_command(
     evidence = None if scores is Scores.NONE else Evidence(Registry.from_environment(), DEPTHS[scores])
     records, left_off = all_records(out, evidence)
     content = to_json(build(records, left_off)).encode()
+    same = path.is_file() and path.read_bytes() == content
+    if format is TextFormat.JSON and (check or records or out.is_dir()):
+        output.write_json({"path": str(path), "records": len(records), "left_off": len(left_off), "written": not check, "changed": not same})
     if check:
-        if not path.is_file() or path.read_bytes() != content:
+        if not same:
             output.error(f"'{path}' is not what the records of '{out}' give", f"pare-bench leaderboard build --out {out}")
             return ExitCode.GATE_NOT_MET
     else:
@@ -91,10 +96,10 @@ def build_command(
 
 def show_command(
     *,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only this suite.")] = None,
-    tier: Annotated[str | None, typer.Option(help="Only this tier of data.")] = None,
-    track: Annotated[str | None, typer.Option(help="Only this track.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Only this preset.")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only this suite.", autocompletion=completion.names("suite"))] = None,
+    tier: Annotated[str | None, typer.Option(help="Only this tier of data.", autocompletion=completion.tiers)] = None,
+    track: Annotated[str | None, typer.Option(help="Only this track.", autocompletion=completion.tracks)] = None,
+    preset: Annotated[str | None, typer.Option(help="Only this preset.", autocompletion=completion.presets)] = None,
     out: Out = Path("leaderboard"),
     format: Annotated[ShowFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
@@ -104,7 +109,7 @@ def show_command(
     from pare_bench.report.content import sections
 
     records, left_off = all_records(out)
-    asked = (suite, tier, track, preset)
+    asked = (suite, checked_tier(tier), checked_track(track), checked_preset(preset))
     records = [record for record in records if all(wanted in (None, own) for wanted, own in zip(asked, division_of(record), strict=True))]
     if not records:
         raise DataMissingError(f"there are no such records in '{out}'", hint=f"pare-bench status --out {out}")
@@ -212,6 +217,7 @@ def site_command(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Embed pictures of examples of each task.")] = True,
     published: Annotated[bool, typer.Option("--published/--no-published", help="Show printed numbers of the field beside the scores.")] = True,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> int:
     """Write the leaderboard as one HTML file that needs no network: rankings, charts, a section for each task and run."""
     from pare_bench.comparison.printed import printed_numbers
@@ -234,7 +240,10 @@ def site_command(
     )  # fmt: skip
     path = out / "site" / "index.html" if to is None else to
     write_atomically(path, text.encode())
-    output.write(str(path))
+    if format is TextFormat.JSON:
+        output.write_json({"path": str(path), "records": len(records), "left_off": len(left_off), "bytes": len(text.encode())})
+    else:
+        output.write(str(path))
     output.note(f"{len(records)} records, {len(text.encode()) / 2**20:.1f} MiB")
     if open_:
         import webbrowser

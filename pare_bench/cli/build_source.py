@@ -38,7 +38,7 @@ def build_source_command(
     ] = LayerName.EMBEDDING,
     examples: Annotated[int | None, typer.Option(min=1, help="Most examples. Default: 5000, of docstrings 2000.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples embedded at once.")] = 64,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps (untested).")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="File to write; default: below the data folder.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
     format: FormatOption = None,  # noqa: A002

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import DataMissingError, ExitCode, OfflineError, unknown_name
 
@@ -23,7 +23,10 @@ _OFFLINE = ("PARE_BENCH_OFFLINE", "HF_HUB_OFFLINE")
 
 def check_command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Names, or kind:name where a name has two kinds; all when left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME...]", help="Names, or kind:name where a name has two kinds; all when left out.", autocompletion=completion.any_name
+        ),
     ] = None,
     format: FormatOption = None,  # noqa: A002
 ) -> int:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import checked_preset, checked_tier, checked_track, chosen_tasks
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -46,13 +47,20 @@ class Missing(StrEnum):
 
 
 def compare_command(
-    methods: Annotated[list[str], typer.Argument(metavar="METHOD METHOD...", help="Two or more methods, or labels of variants in quotes.")],
+    methods: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="METHOD METHOD...", help="Two or more methods, or labels of variants in quotes.", autocompletion=completion.names("method")
+        ),
+    ],
     *,
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
-    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks (repeatable).")] = None,
-    preset: Annotated[str | None, typer.Option(help="Default: the one that all methods were run with.")] = None,
-    tier: Annotated[str | None, typer.Option(help="Default: the one that all methods were run on.")] = None,
-    track: Annotated[str, typer.Option(help="Track of the runs.")] = "clean",
+    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Default: the one that all methods were run with.", autocompletion=completion.presets)] = None,
+    tier: Annotated[str | None, typer.Option(help="Default: the one that all methods were run on.", autocompletion=completion.tiers)] = None,
+    track: Annotated[str, typer.Option(help="Track of the runs.", autocompletion=completion.tracks)] = "clean",
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
     stats: Annotated[Stats, typer.Option(help="all: Friedman, tie groups, Bayesian test, gains, profiles.")] = Stats.BASIC,
     reference: Annotated[str | None, typer.Option(help="Also test each method against this one, corrected for those pairs alone.")] = None,
@@ -85,10 +93,10 @@ def compare_command(
         records_of(Store(out), suite, methods),
         methods,
         suite,
-        tier=tier,
-        track=track,
-        preset=preset,
-        tasks=tuple(task or ()),
+        tier=checked_tier(tier),
+        track=str(checked_track(track)),
+        preset=checked_preset(preset),
+        tasks=chosen_tasks(task, suite, registry.spec("suite", suite).tasks),
         suite_tasks=registry.spec("suite", suite).tasks,
         known_methods=registry.names("method"),
         out=str(out),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pare_bench.cli import build_source, output
+from pare_bench.cli import build_source, completion, output
 from pare_bench.cli.listing import FormatOption, ListFormat
+from pare_bench.cli.options import TextFormat, TextOption
 from pare_bench.errors import DataMissingError, ExitCode, IntegrityError, PareBenchError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ data_app = typer.Typer(
     help="Official files: where they are, fetch them, check them, carry them to another machine. Folder: PARE_BENCH_DATA.", no_args_is_help=True
 )
 
-TasksArgument = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks: pare-bench list task; all when left out.")]
-SuiteOption = Annotated[str | None, typer.Option("--suite", "-s", help="All tasks of this suite.")]
+TasksArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks: pare-bench list task; all when left out.", autocompletion=completion.tasks)
+]
+SuiteOption = Annotated[str | None, typer.Option("--suite", "-s", help="All tasks of this suite.", autocompletion=completion.names("suite"))]
 UnpackOption = Annotated[bool, typer.Option("--unpack/--no-unpack", help="Unpack archives whose content a task reads.")]
 MirrorOption = Annotated[
     list[str] | None, typer.Option("--mirror", metavar="URL", help="A folder laid out like the data folder, tried first (repeatable).")
@@ -72,6 +76,7 @@ def fetch_command(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without an answer after which a server is given up.")] = 30.0,
     unpacking: UnpackOption = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show files, sizes and addresses, and stop.")] = False,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> int:
     """Download the published files: mirrors in turn, resumed, checked, unpacked safely."""
     from pare_bench.datasets.fetch import check_room, is_offline, remote_sizes, wanted_files
@@ -85,8 +90,10 @@ def fetch_command(
         if unpacking:
             _unpack(root, task, declared)
         wanted += wanted_files(root, task, declared, mirrors=mirror or (), everything=everything)
+    tell = partial(_tell_fetched, root, asked=format)
     if not wanted:
         output.note(f"nothing to fetch: all files are in '{root}'")
+        tell([])
         return ExitCode.OK
     if is_offline(offline):
         names = ", ".join(file.name for file in wanted)
@@ -97,12 +104,23 @@ def fetch_command(
         output.note(f"{file.name}: {_bytes(size) if size is not None else 'size unknown'}, from {addresses}")
     total = sum(size or 0 for size in sizes)
     output.note(f"{len(wanted)} files, {_bytes(total)}{' or more' if None in sizes else ''}, to '{root}'")
+    described = [{"name": file.name, "bytes": size, "urls": list(file.urls)} for file, size in zip(wanted, sizes, strict=True)]
     if dry_run:
+        tell([{**each, "state": "wanted"} for each in described])
         return ExitCode.OK
     if total > ASK_ABOVE and not yes and output.stderr_is_terminal() and not typer.confirm("fetch them?", err=True):
         raise typer.Abort
     check_room(root, total)
-    return _fetch_all(root, wanted, timeout, unpacking)
+    states = ["wanted"] * len(wanted)
+    try:
+        return _fetch_all(root, wanted, timeout, unpacking, states)
+    finally:
+        tell([{**each, "state": state} for each, state in zip(described, states, strict=True)])
+
+
+def _tell_fetched(root: Path, fetched: list[dict[str, Any]], *, asked: TextFormat) -> None:
+    if asked is TextFormat.JSON:
+        output.write_json({"folder": str(root), "files": fetched})
 
 
 def _unpack(root: Path, task: str, declared: Sequence[OfficialFile]) -> None:
@@ -112,8 +130,8 @@ def _unpack(root: Path, task: str, declared: Sequence[OfficialFile]) -> None:
         output.note(f"{task}: unpacked '{archive.name}'")
 
 
-def _fetch_all(root: Path, wanted: list[Wanted], timeout: float, unpacking: bool) -> int:
-    """Fetch file after file; one that cannot be had does not keep the others away."""
+def _fetch_all(root: Path, wanted: list[Wanted], timeout: float, unpacking: bool, states: list[str]) -> int:
+    """Fetch file after file; one that cannot be had does not keep the others away. ``states`` is told what becomes of each."""
     from pare_bench.cli.download import download_display
     from pare_bench.datasets.fetch import fetch_file
 
@@ -124,9 +142,11 @@ def _fetch_all(root: Path, wanted: list[Wanted], timeout: float, unpacking: bool
                 place = fetch_file(root, file, display, timeout=timeout, unpacking=unpacking)
             except (DataMissingError, IntegrityError) as error:
                 failures.append(error)
+                states[number - 1] = "failed"
                 if len(wanted) > 1:
                     display.say(f"[{number}/{len(wanted)}] {file.name}: failed")
             else:
+                states[number - 1] = "fetched"
                 display.say(f"[{number}/{len(wanted)}] {file.name}: {_bytes(place.stat().st_size)}")
     if not failures:
         return ExitCode.OK
@@ -173,6 +193,7 @@ def export_command(
     file: Annotated[Path, typer.Argument(help="The tar file to write.")],
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks (repeatable).")] = None,
     suite: SuiteOption = None,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> None:
     """Pack official files and their digests into one tar file, for a machine without network."""
     from pare_bench.cli.download import download_display
@@ -184,6 +205,8 @@ def export_command(
     with download_display() as display:
         entries = export_files(root, names, file, display)
     output.note(f"{len(entries)} files, {_bytes(sum(entry.size for entry in entries.values()))} -> {file}")
+    if format is TextFormat.JSON:
+        output.write_json({"path": str(file), "files": _entries(entries)})
 
 
 @data_app.command("import")
@@ -191,6 +214,7 @@ def import_command(
     file: Annotated[Path, typer.Argument(help="The tar file that pare-bench data export wrote.")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace files that are there with another content.")] = False,
     unpacking: UnpackOption = True,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> None:
     """Put the files of an exported tar file in place, after checking every path and digest, and unpack archives."""
     from pare_bench.cli.download import download_display
@@ -205,14 +229,21 @@ def import_command(
         for task, declared in _declarations(None, None).items():
             arrived = [each for each in declared if not {f"{task}/{each.path}", each.path}.isdisjoint(entries)]
             _unpack(root, task, arrived)
+    if format is TextFormat.JSON:
+        output.write_json({"folder": str(root), "files": _entries(entries)})
+
+
+def _entries(entries: Mapping[str, IndexEntry]) -> list[dict[str, Any]]:
+    return [{"name": name, "bytes": entry.size, "sha256": entry.sha256} for name, entry in sorted(entries.items())]
 
 
 @data_app.command("generate")
 def generate_command(
     tasks: TasksArgument = None,
     suite: SuiteOption = None,
-    preset: Annotated[str, typer.Option(help="Whose sizes: cpu or smoke.")] = "cpu",
+    preset: Annotated[str, typer.Option(help="Whose sizes: cpu or smoke.", autocompletion=completion.presets)] = "cpu",
     seed: Annotated[int, typer.Option(help="The data seed (data_seed of a run).")] = 0,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> None:
     """Fill the cache of generated data, so that the first run need not."""
     from pare_bench.config.presets import PRESETS
@@ -226,6 +257,7 @@ def generate_command(
     names = [name for name in _names(registry, tasks, suite or (None if tasks else "nas360")) if "generated" in registry.spec("task", name).tiers]
     if not names:
         raise DataMissingError("none of these tasks has generated data", hint="pare-bench data status")
+    made = []
     for number, name in enumerate(names, start=1):
         task_class = registry.component("task", name)
         values = task_class.preset_params.get(preset, {})
@@ -234,7 +266,10 @@ def generate_command(
         # Whoever fills the cache wants to know that it can be read.
         data.load()
         output.note(f"[{number}/{len(names)}] {name}: {size.train} + {size.val} + {size.test} examples, sha256 {data.sha256[:16]}")
+        made.append({"task": name, **vars(size), "sha256": data.sha256})
     output.note(f"cache: {cache_root()}")
+    if format is TextFormat.JSON:
+        output.write_json({"cache": str(cache_root()), "tasks": made})
 
 
 data_app.command("build-source")(build_source.build_source_command)

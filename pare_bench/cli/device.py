@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pare_bench.cli import output
 from pare_bench.errors import UsageError
 
 
@@ -13,6 +14,8 @@ def checked_device(name: str, *more: str) -> str:
     Raises:
         UsageError: it is none.
     """
-    if re.fullmatch(r"cpu|cuda(:\d+)?", name) is None:
-        raise UsageError(f"--device '{name}' is not a device", hint=f"use {', '.join([*more, 'cpu'])}, cuda or cuda:N")
+    if re.fullmatch(r"cpu|cuda(:\d+)?|mps", name) is None:
+        raise UsageError(f"--device '{name}' is not a device", hint=f"use {', '.join([*more, 'cpu'])}, cuda, cuda:N or mps")
+    if name == "mps":
+        output.note("device mps is untested: no score of pare-bench has been checked on it")
     return name

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
 from pare_bench.cli.inspected import print_drawn, print_splits
 from pare_bench.cli.listing import FormatOption, ListFormat
+from pare_bench.cli.options import checked_preset, checked_tier
 from pare_bench.errors import ExitCode, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -40,15 +41,28 @@ class TrackName(StrEnum):
 
 
 def inspect_command(
-    what: Annotated[str | None, typer.Argument(metavar="[TASK|RUN]", help="A task, or a run: id, first digits, or path of its record.")] = None,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="One picture for each task of this suite.")] = None,
-    method: Annotated[str | None, typer.Option("--method", "-m", help="The newest run of this method with kept predictions.")] = None,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[TASK|RUN]", help="A task, or a run: id, first digits, or path.", autocompletion=completion.tasks)
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="One picture for each task of this suite.", autocompletion=completion.names("suite"))
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", "-m", help="The newest run of this method with kept predictions.", autocompletion=completion.names("method")),
+    ] = None,
     index: Annotated[int, typer.Option(help="Which sample of the split, from 0.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=MOST_SAMPLES, help="So many samples from --index on, in one picture.")] = 1,
     split: Annotated[SplitName | None, typer.Option(help="Default: train; of a run always test.")] = None,
-    tier: Annotated[str | None, typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.")] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="auto, generated, bundled or official data; auto: official where the files are.", autocompletion=completion.tiers_or_auto),
+    ] = None,
     track: Annotated[TrackName | None, typer.Option(help="clean or paper: as the released code reads and splits.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Whose size and parameters of generated data: cpu (default), smoke or paper.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Whose size and parameters of generated data: cpu (default), smoke or paper.", autocompletion=completion.presets),
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="A parameter of the task (-o points=64), or data_seed.")
     ] = None,
@@ -61,6 +75,8 @@ def inspect_command(
     from pare_bench.pictures.inspection import Choice
     from pare_bench.registry.names import Registry
 
+    checked_tier(tier, "auto")
+    checked_preset(preset)
     registry, indices = Registry.from_environment(), range(index, index + count)
     if (what is None) == (suite is None):
         raise UsageError("inspect takes a task, a run or --suite, one of them", hint="pare-bench inspect ecg, or pare-bench inspect --suite pdebench")

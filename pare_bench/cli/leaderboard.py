@@ -29,6 +29,12 @@ class ValidateFormat(StrEnum):
     GITHUB = "github"
 
 
+class SchemaFormat(StrEnum):
+    """The format of the schema."""
+
+    JSON = "json"
+
+
 @leaderboard_app.command("validate")
 def validate_command(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Record files, folders or stores; default: leaderboard.")] = None,
@@ -77,7 +83,9 @@ def _escaped(text: str) -> str:
 
 
 @leaderboard_app.command("schema")
-def schema_command() -> None:
+def schema_command(
+    format: Annotated[SchemaFormat, typer.Option("--format", help="A JSON Schema is JSON.")] = SchemaFormat.JSON,  # noqa: A002, ARG001
+) -> None:
     """Print the JSON Schema (draft 2020-12) of records."""
     from pare_bench.records.schema import as_text, record_schema
 

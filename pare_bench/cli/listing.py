@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pare_bench.cli import output
-from pare_bench.errors import UsageError
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import checked_word
+from pare_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from pare_bench.registry.names import Registry
+    from pare_bench.registry.names import Entry, Registry
 
 
 class ListFormat(StrEnum):
@@ -32,7 +33,12 @@ FormatOption = Annotated[ListFormat | None, typer.Option("--format", help="Defau
 
 
 def list_command(
-    kind: Annotated[str | None, typer.Argument(help="suite, task, method, backbone, ...; all when left out.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="suite, task, method, backbone, ...; all when left out.", autocompletion=completion.kinds)
+    ] = None,
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only tasks of this suite.", autocompletion=completion.names("suite"))] = None,
+    modality: Annotated[str | None, typer.Option(help="Only what is made for image, sequence or table.")] = None,
+    plugin: Annotated[str | None, typer.Option(help="Only what this plugin registers.", autocompletion=completion.plugins)] = None,
     format: FormatOption = None,  # noqa: A002
 ) -> None:
     """List registered names."""
@@ -40,18 +46,54 @@ def list_command(
 
     registry = Registry.from_environment()
     kinds = (_singular(kind, registry.kinds()),) if kind else registry.kinds()
-    entries = [(each, registry.entry(each, name)) for each in kinds for name in registry.names(each)]
+    wanted = _filter(registry, kinds, suite, modality, plugin)
+    entries = [(each, entry) for each in kinds for name in registry.names(each) if wanted(each, entry := registry.entry(each, name))]
     if format is ListFormat.JSON:
         output.write_json([{"kind": each, "plugin": entry.plugin.name, **_plain(asdict(entry.spec))} for each, entry in entries])
         return
     _table(("kind", "name", "summary", "plugin"), [(each, entry.spec.name, entry.spec.summary, entry.plugin.name) for each, entry in entries], format)
 
 
+def _filter(registry: Registry, kinds: Sequence[str], suite: str | None, modality: str | None, plugin: str | None) -> Callable[[str, Entry], bool]:
+    """Return what says whether an entry of a kind is asked for.
+
+    Raises:
+        UsageError: there is no such suite, modality or plugin, or nothing that is listed has one.
+    """
+    entries = [(kind, registry.entry(kind, name)) for kind in kinds for name in registry.names(kind)]
+    modalities = sorted({entry.spec.modality for _, entry in entries if hasattr(entry.spec, "modality")})
+    checked_word("plugin", plugin, [info.name for info in registry.plugins.infos])
+    tasks = registry.spec("suite", suite).tasks if suite is not None else ()
+    for option, value, has in (("--suite", suite, "task" in kinds), ("--modality", modality, bool(modalities))):
+        if value is not None and not has:
+            raise UsageError(f"{option} '{value}' goes with tasks, not with kind '{kinds[0]}'", hint=f"pare-bench list task {option} {value}")
+    checked_word("modality", modality, modalities)
+
+    def wanted(kind: str, entry: Entry) -> bool:
+        return (
+            (suite is None or (kind == "task" and entry.spec.name in tasks))
+            and modality in (None, getattr(entry.spec, "modality", ""))
+            and plugin in (None, entry.plugin.name)
+        )
+
+    return wanted
+
+
 def show_command(
-    kind: Annotated[str, typer.Argument(help="For example method.")],
-    name: Annotated[str, typer.Argument(help="For example pare.")],
-    task: Annotated[str | None, typer.Option("--task", "-t", help="Of a preset: the task whose values are shown.")] = None,
-    method: Annotated[str, typer.Option("--method", "-m", help="Of a preset: the method whose values are shown.")] = "pare",
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND|NAME", help="For example method, or a name that only one kind has.", autocompletion=completion.kinds_and_names),
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="After a kind: for example pare.", autocompletion=completion.name_of_kind)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="Of a preset: the task whose values are shown.", autocompletion=completion.names("task"))
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option("--method", "-m", help="Of a preset: the method whose values are shown.", autocompletion=completion.names("method")),
+    ] = "pare",
     recipe: Annotated[str | None, typer.Option(help="Of a preset: shared, for the recipe that all methods share.")] = None,
     format: FormatOption = None,  # noqa: A002
 ) -> None:
@@ -59,6 +101,8 @@ def show_command(
     from pare_bench.registry.names import Registry
 
     registry = Registry.from_environment()
+    if name is None:
+        kind, name = _kind_of(registry, kind), kind
     if kind == "preset":
         _show_preset(registry, name, task, method, recipe, format)
         return
@@ -76,6 +120,22 @@ def show_command(
     if parameters:
         output.write("")
         _table(("parameter", "type", "default", "about"), [(p["name"], p["type"], p["default"], p["about"]) for p in parameters], format)
+
+
+def _kind_of(registry: Registry, name: str) -> str:
+    """Return the kind of a name that is given alone.
+
+    Raises:
+        UsageError: it has none, or several.
+    """
+    kinds = [kind for kind in registry.kinds() if name in registry.names(kind)] + (["preset"] if name in completion.PRESETS else [])
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise UsageError(f"'{name}' is registered as {' and as '.join(kinds)}", hint=f"pare-bench show {kinds[0]} {name}")
+    if _singular(name, registry.kinds()) in (*registry.kinds(), "preset"):
+        raise UsageError(f"'{name}' is a kind: show takes a name of it, too", hint=f"pare-bench list {name}")
+    raise unknown_name("name", name, {each for kind in registry.kinds() for each in registry.names(kind)}, hint="pare-bench list")
 
 
 def _show_preset(registry: Registry, name: str, task: str | None, method: str, recipe: str | None, chosen: ListFormat | None) -> None:

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO, TypeVar
 
@@ -26,6 +27,27 @@ _COLUMNS = 80
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+
+
+class Volume(IntEnum):
+    """How much is said on stderr: errors alone, a line per run, a line per stage and epoch."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+_volume = [Volume.NORMAL]
+
+
+def set_volume(volume: Volume) -> None:
+    """Say so much from now on."""
+    _volume[0] = volume
+
+
+def volume() -> Volume:
+    """Return how much is said."""
+    return _volume[0]
 
 
 def _is_terminal(stream: TextIO) -> bool:
@@ -51,6 +73,7 @@ class _Nowhere(io.TextIOWrapper):
 
 def prepare() -> None:
     """Let no character fail that the encoding of a stream lacks, it is written out as an escape; and let there be a stdout and a stderr."""
+    set_volume(Volume.NORMAL)
     sys.stdout = sys.stdout or _Nowhere()
     sys.stderr = sys.stderr or _Nowhere()
     for stream in (sys.stdout, sys.stderr):
@@ -170,8 +193,8 @@ def render(renderable: RenderableType) -> None:
 
 
 def note(text: str) -> None:
-    """Say something on stderr."""
-    if is_main_process():
+    """Say something on stderr, unless only errors are wanted."""
+    if is_main_process() and _volume[0] > Volume.QUIET:
         _say(text)
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import checked_preset, checked_tier, checked_track, chosen_tasks
 from pare_bench.errors import ExitCode, UsageError
 
 
@@ -21,13 +22,20 @@ class PowerFormat(StrEnum):
 
 
 def power_command(
-    methods: Annotated[list[str], typer.Argument(metavar="METHOD METHOD", help="Two methods with records, or labels of variants in quotes.")],
+    methods: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="METHOD METHOD", help="Two methods with records, or labels of variants in quotes.", autocompletion=completion.names("method")
+        ),
+    ],
     *,
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
-    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks (repeatable).")] = None,
-    preset: Annotated[str | None, typer.Option(help="Default: the one that both methods were run with.")] = None,
-    tier: Annotated[str | None, typer.Option(help="Default: the one that both methods were run on.")] = None,
-    track: Annotated[str, typer.Option(help="Track of the runs.")] = "clean",
+    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Default: the one that both methods were run with.", autocompletion=completion.presets)] = None,
+    tier: Annotated[str | None, typer.Option(help="Default: the one that both methods were run on.", autocompletion=completion.tiers)] = None,
+    track: Annotated[str, typer.Option(help="Track of the runs.", autocompletion=completion.tracks)] = "clean",
     seeds: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of seeds to tell of, two or more each.")] = "3,5,8,16",
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
     format: Annotated[PowerFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
@@ -49,10 +57,10 @@ def power_command(
         records_of(Store(out), suite, methods),
         methods,
         suite,
-        tier=tier,
-        track=track,
-        preset=preset,
-        tasks=tuple(task or ()),
+        tier=checked_tier(tier),
+        track=str(checked_track(track)),
+        preset=checked_preset(preset),
+        tasks=chosen_tasks(task, suite, registry.spec("suite", suite).tasks),
         suite_tasks=registry.spec("suite", suite).tasks,
         known_methods=registry.names("method"),
         out=str(out),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
 from pare_bench.cli.device import checked_device
 from pare_bench.cli.listing import FormatOption, ListFormat
+from pare_bench.cli.options import checked_preset
 from pare_bench.cli.progress import counted
 from pare_bench.errors import ExitCode
 
@@ -21,10 +22,16 @@ _SHARES = "0.64,0.4,0.16"
 
 
 def probe_command(
-    task: Annotated[str, typer.Option("--task", "-t", help="Task whose examples the source is mixed with.")],
-    source: Annotated[str | None, typer.Option("--source", "-s", help="Proxy whose class is probed; default: the preset's for this task.")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", "-b", help="Pretrained body, used as it is; default: the preset's.")] = None,
-    preset: Annotated[str, typer.Option(help="Whose components and size of the task are used.")] = "cpu",
+    task: Annotated[str, typer.Option("--task", "-t", help="Task whose examples the source is mixed with.", autocompletion=completion.tasks)],
+    source: Annotated[
+        str | None,
+        typer.Option("--source", "-s", help="Proxy whose class is probed; default: the preset's for this task.", autocompletion=completion.tasks),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option("--backbone", "-b", help="Pretrained body, used as it is; default: the preset's.", autocompletion=completion.names("backbone")),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Whose components and size of the task are used.", autocompletion=completion.presets)] = "cpu",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="As run takes it, for example -o source.max_samples=2000.")
     ] = None,
@@ -32,7 +39,7 @@ def probe_command(
     train: Annotated[int, typer.Option(min=50, help="Source examples that the probe learns from.")] = 2000,
     test: Annotated[int, typer.Option(min=20, help="Source examples that it is tested on.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of embedder, pairs and random gate.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps (untested).")] = "cpu",
     format: FormatOption = None,  # noqa: A002
 ) -> int:
     """Probe whether a source's class survives mixing; ends with 6 when it does not.
@@ -41,6 +48,7 @@ def probe_command(
     40 % replaced it keeps half of its intact accuracy and reaches five times chance.
     """
     checked_device(device)
+    checked_preset(preset)
     from pare_bench.model.source_probe import ProbeRequest, as_shares, prepare_probe, probe, total_examples
     from pare_bench.registry.names import Registry
 

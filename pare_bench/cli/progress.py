@@ -43,20 +43,31 @@ class PlainDisplay:
         self.name = ""
         #: Whether other processes carry the runs out, several at a time.
         self.parallel = False
+        #: What was said last of each run that other processes carry out.
+        self._said: dict[str, tuple[str, str]] = {}
 
     def begin(self, config: RunConfig) -> None:
         """Start the clock of a run."""
         self.started = time.monotonic()
         self.name = config.label()
 
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Say nothing."""
+    def stage(self, name: str, total: int | None = None) -> None:  # noqa: ARG002
+        """Print a line for whoever wants to know all."""
+        self.detail(self.name, name)
 
     def advance(self, steps: int = 1, loss: float | None = None) -> None:
         """Say nothing."""
 
     def epoch(self, report: EpochReport) -> None:
-        """Say nothing."""
+        """Print a line for whoever wants to know all."""
+        from pare_bench.training.progress import in_words
+
+        self.detail(self.name, f"{report.stage}: {in_words(report)}, loss {report.loss:.4g}, rate {report.rate:.3g}")
+
+    def detail(self, name: str, text: str) -> None:
+        """Print a line under --verbose."""
+        if output.volume() is output.Volume.VERBOSE:
+            self.say(f"{name}: {text}")
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -69,9 +80,15 @@ class PlainDisplay:
             self.trained_seconds.append(self.taken(result))
         self.say(f"[{self.done}/{self.total}] {self.line(result)}{self.time_left()}")
 
-    def at_work(self, runs: Sequence[AtWork]) -> None:  # noqa: ARG002
-        """Say nothing: each run has its line when it ends."""
+    def at_work(self, runs: Sequence[AtWork]) -> None:
+        """Print what has changed for whoever wants to know all; else each run has its line when it ends."""
         self.parallel = True
+        for run in runs:
+            state = run.stage, run.validation
+            if run.stage != "waiting" and self._said.get(run.label) != state:
+                self._said[run.label] = state
+                loss = "" if run.loss is None else f", loss {run.loss:.4g}"
+                self.detail(run.label, ": ".join(filter(None, state)) + loss)
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -126,6 +143,7 @@ class BarDisplay(PlainDisplay):
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Restart the stage's bar."""
+        self.detail(self.name, name)
         self.progress.reset(self.current, description=f"{self.name}: {name}", total=total, detail=self._detail())
 
     def advance(self, steps: int = 1, loss: float | None = None) -> None:
@@ -139,6 +157,7 @@ class BarDisplay(PlainDisplay):
         """Show the validation score."""
         from pare_bench.training.progress import in_words
 
+        super().epoch(report)
         self.validation = in_words(report)
         self.progress.update(self.current, detail=self._detail())
 
@@ -200,7 +219,7 @@ class BarDisplay(PlainDisplay):
 @contextmanager
 def progress_display(total: int) -> Iterator[Display]:
     """Yield the display that fits stderr; of several processes only the main one draws."""
-    if not output.stderr_is_terminal() or not is_main_process():
+    if not output.stderr_is_terminal() or not is_main_process() or output.volume() is output.Volume.QUIET:
         yield PlainDisplay(total)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pare_bench.cli import output
+from pare_bench.cli.device import checked_device
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ReproduceFormat(StrEnum):
 def reproduce_command(
     run: Annotated[str, typer.Argument(metavar="RECORD", help="Path of a record, a run id, or its first digits.")],
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; default: as recorded.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps (untested); default: as recorded.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="Share of the recorded score that counts as noise; default: twice the spread over the stored seeds.")
     ] = None,
@@ -40,6 +41,8 @@ def reproduce_command(
     from pare_bench.registry.names import Registry
     from pare_bench.runs.reproduction import reproduce
 
+    if device is not None:
+        checked_device(device)
     path = Store(out).locate(run)
     record = read_record(path)
     others = (store_of(path) or Store(out)).of_method(record.suite, record.task.name, record.method.name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import chosen_names, chosen_tasks
 from pare_bench.errors import ExitCode, PareBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +28,17 @@ class RescoreFormat(StrEnum):
 
 def rescore_command(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RECORD]...", help="Run ids, their first digits, or paths of records.")] = None,
-    suite: Annotated[str | None, typer.Option("--suite", "-s", help="All runs of this suite that have scores.")] = None,
-    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="With --suite: only these methods (repeatable).")] = None,
-    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="With --suite: only these tasks (repeatable).")] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="All runs of this suite that have scores.", autocompletion=completion.names("suite"))
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="With --suite: only these methods: a,b or repeated.", autocompletion=completion.names("method")),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="With --suite: only these tasks: a,b or repeated.", autocompletion=completion.tasks),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show old and new scores and save nothing.")] = False,
     format: Annotated[RescoreFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
@@ -40,17 +50,18 @@ def rescore_command(
     from pare_bench.registry.names import Registry
     from pare_bench.runs.rescoring import rescore
 
-    store = Store(out)
+    store, registry = Store(out), Registry.from_environment()
     if bool(runs) == bool(suite):
         raise UsageError("rescore takes records or --suite, one of the two", hint="pare-bench rescore --suite nas360")
+    methods = chosen_names(method, registry.names("method"), "--method")
+    tasks = chosen_tasks(task, suite, registry.spec("suite", suite).tasks) if suite else ()
     paths = [store.locate(run) for run in runs] if runs else sorted(store.records_folder.glob(f"{suite}/*/*/*.json"))
-    registry = Registry.from_environment()
     done: list[tuple[Path, Rescored]] = []
     failures: list[tuple[Path, PareBenchError]] = []
     for path in paths:
         try:
             record = read_record(path)
-            if suite and not _is_wanted(record, method, task):
+            if suite and not _is_wanted(record, methods, tasks):
                 continue
             home = store_of(path) or store
             result = rescore(registry, record, PredictionsFolder(home.root / "predictions"))
@@ -74,7 +85,7 @@ def rescore_command(
     return max((int(error.exit_code) for _, error in failures), default=int(ExitCode.OK))
 
 
-def _is_wanted(record: RunRecord, methods: list[str] | None, tasks: list[str] | None) -> bool:
+def _is_wanted(record: RunRecord, methods: Sequence[str], tasks: Sequence[str]) -> bool:
     return record.status == "ok" and (not methods or record.method.name in methods) and (not tasks or record.task.name in tasks)
 
 

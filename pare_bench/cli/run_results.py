@@ -17,16 +17,20 @@ def print_results(results: Sequence[Result], out: Path, *, drawn: bool) -> None:
     """Write the closing table to stdout: drawn to fit the terminal, or as Markdown."""
     second = any(result.record.persistence is not None for result in results)
     floors = ("floor", "persistence") if second else ("floor",)
-    columns = ("task", "seed", "status", "score", "metric", *floors, "seconds", "data")
-    rows = [_row(result, floors) for result in results]
+    several = len({result.record.method.name for result in results}) > 1
+    first = ("method", "task") if several else ("task",)
+    columns = (*first, "seed", "status", "score", "metric", *floors, "seconds", "data")
+    rows = [(*((result.record.method.name,) if several else ()), *_row(result, floors)) for result in results]
     if drawn:
         from pare_bench.comparison.screen import Fitted
         from pare_bench.comparison.table_parts import Table
 
-        output.render(Fitted(Table(None, columns, tuple(rows), ("task", "status", "metric", "data"), "", less=("persistence", "data", "seconds"))))
+        output.render(
+            Fitted(Table(None, columns, tuple(rows), ("method", "task", "status", "metric", "data"), "", less=("persistence", "data", "seconds")))
+        )
     else:
         output.write(output.markdown_table(columns, rows) + "\n")
-    for line in _below(results, out):
+    for line in _below(results, out, several=several):
         output.write(line)
 
 
@@ -46,11 +50,22 @@ def _row(result: Result, floors: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _below(results: Sequence[Result], out: Path) -> list[str]:
-    lines = []
+def _directions(results: Sequence[Result]) -> list[str]:
+    """Say in words what the arrows mean, for the metrics that are there."""
+    metrics = [result.record.primary for result in results if result.record.status == "ok"]
+    words = []
+    for direction, better in (("maximise", "higher"), ("minimise", "lower")):
+        names = dict.fromkeys(metric.name for metric in metrics if metric.direction == direction)
+        if names:
+            words.append(f"{', '.join(names)}: {better} is better")
+    return ["; ".join(words)] if words else []
+
+
+def _below(results: Sequence[Result], out: Path, *, several: bool) -> list[str]:
+    lines = _directions(results)
     for result in results:
         record = result.record
-        name = f"{record.task.name} seed {record.seed}"
+        name = record.config.label() if several else f"{record.task.name} seed {record.seed}"
         if record.status != "ok":
             lines.append(f"{record.status}: {name}: {record.reason}")
         lines += [f"warning: {name}: {text}" for text in record.warnings()]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pare_bench.cli import output
+from pare_bench.cli import completion, output
+from pare_bench.cli.options import checked_preset, checked_tier, checked_track, chosen_names, chosen_tasks, parse_seeds
 
 if TYPE_CHECKING:
     from pare_bench.runs.inventory import Cell
@@ -26,18 +27,24 @@ class StatusFormat(StrEnum):
 
 
 def status_command(
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.")] = "nas360",
-    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="Only these methods (repeatable); also such that have not run.")] = None,
-    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only these tasks (repeatable).")] = None,
+    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", "-m", help="Only these methods: a,b or repeated; also such that have not run.", autocompletion=completion.names("method")
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="For example 0-4; default: the seeds that a method has.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Only runs with this preset.")] = None,
-    tier: Annotated[str | None, typer.Option(help="Only runs on this tier.")] = None,
-    track: Annotated[str | None, typer.Option(help="Only runs on this track.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Only runs with this preset.", autocompletion=completion.presets)] = None,
+    tier: Annotated[str | None, typer.Option(help="Only runs on this tier.", autocompletion=completion.tiers)] = None,
+    track: Annotated[str | None, typer.Option(help="Only runs on this track.", autocompletion=completion.tracks)] = None,
     out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
     format: Annotated[StatusFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> None:
     """Show which runs of a suite are done, out of date (their code or libraries have changed), failed, running, interrupted or missing."""
-    from pare_bench.cli.run import parse_seeds
     from pare_bench.records.glance import Glancer
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
@@ -46,7 +53,9 @@ def status_command(
 
     registry = Registry.from_environment()
     store = Store(out)
-    asked = Asked(suite, tuple(method or ()), tuple(task or ()), parse_seeds(seeds) if seeds else (), preset, tier, track)
+    methods, tasks = chosen_names(method, registry.names("method"), "--method"), chosen_tasks(task, suite, registry.spec("suite", suite).tasks)
+    division = checked_preset(preset), checked_tier(tier), checked_track(track)
+    asked = Asked(suite, methods, tasks, parse_seeds(seeds) if seeds else (), *division)
     for name in asked.methods:
         registry.entry("method", name.partition("[")[0])
     records = Glancer().of_suite(store, suite, lambda _, message: output.note(f"left out: {message}"))

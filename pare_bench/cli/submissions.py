@@ -13,7 +13,8 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.cli.board import Out, all_records
-from pare_bench.errors import DataMissingError, ExitCode
+from pare_bench.cli.options import TextFormat, TextOption
+from pare_bench.errors import DataMissingError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.leaderboard.submission import Bundle
@@ -37,9 +38,11 @@ class VerifyFormat(StrEnum):
 
 
 def export_command(
-    format: Annotated[  # noqa: A002
+    kind: Annotated[
         ExportFormat,
-        typer.Argument(help="csv, parquet: a row for each run; hf: Hugging Face eval results; eee: Every Eval Ever.", show_default=False),
+        typer.Argument(
+            metavar="FORMAT", help="csv, parquet: a row for each run; hf: Hugging Face eval results; eee: Every Eval Ever.", show_default=False
+        ),
     ],
     *,
     out: Out = Path("leaderboard"),
@@ -48,28 +51,34 @@ def export_command(
     ] = None,
     dataset: Annotated[str, typer.Option(help="hf: id of the benchmark's dataset on the Hub.")] = "pare-bench/{suite}",
     organisation: Annotated[str, typer.Option(help="eee: who made the runs.")] = "unknown",
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> int:
     """Write the records in the formats of others. The same records give the same files."""
     from pare_bench.exports import every_eval_ever, hub, table
     from pare_bench.records.store import write_atomically
 
+    on_stdout = to == Path("-") and kind is ExportFormat.CSV
+    if on_stdout and format is TextFormat.JSON:
+        raise UsageError("--to - writes CSV to stdout, where --format json wants one document", hint="--to FILE, or leave --format out")
     records, left_off = all_records(out)
     if not records:
         raise DataMissingError(f"there are no records in '{out}'", hint=f"pare-bench run --method pare --out {out}")
-    if format in (ExportFormat.CSV, ExportFormat.PARQUET):
-        content = table.as_csv(records).encode() if format is ExportFormat.CSV else table.as_parquet(records)
-        if to == Path("-") and format is ExportFormat.CSV:
+    if kind in (ExportFormat.CSV, ExportFormat.PARQUET):
+        content = table.as_csv(records).encode() if kind is ExportFormat.CSV else table.as_parquet(records)
+        if on_stdout:
             output.write(content.decode())
-        else:
-            path = to or out / "exports" / f"runs.{format}"
-            write_atomically(path, content)
-            output.write(str(path))
+            return ExitCode.INTEGRITY if left_off else ExitCode.OK
+        written = {to or out / "exports" / f"runs.{kind}": content}
     else:
-        folder = to or out / "exports" / str(format)
-        files = hub.files(records, dataset) if format is ExportFormat.HF else every_eval_ever.files(records, organisation)
-        for name, text in files.items():
-            write_atomically(folder / name, text.encode())
-            output.write(str(folder / name))
+        folder = to or out / "exports" / str(kind)
+        files = hub.files(records, dataset) if kind is ExportFormat.HF else every_eval_ever.files(records, organisation)
+        written = {folder / name: text.encode() for name, text in files.items()}
+    for path, content in written.items():
+        write_atomically(path, content)
+        if format is TextFormat.TEXT:
+            output.write(str(path))
+    if format is TextFormat.JSON:
+        output.write_json({"records": len(records), "left_off": len(left_off), "files": list(map(str, written))})
     return ExitCode.INTEGRITY if left_off else ExitCode.OK
 
 
@@ -79,12 +88,16 @@ def bundle_command(
     predictions: Annotated[
         bool, typer.Option("--predictions/--no-predictions", help="Take the stored predictions along, not only their digests.")
     ] = False,
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> None:
     """Pack all records into one file with the SHA-256 of each. The same records give the same bytes."""
     from pare_bench.leaderboard.submission import write_bundle
 
     bundle = write_bundle(out, file, predictions=predictions)
-    output.write(f"{bundle.sha256}  {file}")
+    if format is TextFormat.JSON:
+        output.write_json({"path": str(file), "sha256": bundle.sha256, "records": len(bundle.records), "files": len(bundle.files)})
+    else:
+        output.write(f"{bundle.sha256}  {file}")
     output.note(f"{len(bundle.records)} records, {len(bundle.files)} files")
 
 
@@ -144,6 +157,7 @@ def _rerun(bundle: Bundle, count: int, seed: int) -> list[Rerun]:
 def add_command(
     file: Annotated[Path, typer.Argument(help="A file that pare-bench leaderboard bundle wrote.")],
     out: Out = Path("leaderboard"),
+    format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> None:
     """Add the records of a submission to a store and rebuild leaderboard.json. Records that are there never change: exit code 4 where one would."""
     from pare_bench.leaderboard.file import LeaderboardFile
@@ -155,6 +169,8 @@ def add_command(
     board = LeaderboardFile(Store(out), output.note)
     board.update()
     board.finish()
-    for name in new:
+    if format is TextFormat.JSON:
+        output.write_json({"out": str(out), "added": list(new), "present": len(bundle.files) - len(new)})
+    for name in new if format is TextFormat.TEXT else ():
         output.write(name)
     output.note(f"{len(new)} files are new, {len(bundle.files) - len(new)} were there already")

@@ -35,10 +35,10 @@ def body_tokenizer(registry: Registry, name: str, params: Any) -> str | None:
     return found
 
 
-def with_tokenizer(registry: Registry, values: dict[str, Any]) -> None:
+def with_tokenizer(registry: Registry, values: dict[str, Any]) -> bool:
     """Name the tokenizer of a text source in the nested values of a run, where none was given: that of the run's backbone.
 
-    Ids of another tokenizer mean other words to a body, or none, and nothing would show it.
+    Ids of another tokenizer mean other words to a body, or none, and nothing would show it. Returns whether it was named here.
 
     Raises:
         UsageError: the backbone names no tokenizer.
@@ -46,7 +46,7 @@ def with_tokenizer(registry: Registry, values: dict[str, Any]) -> None:
     """
     source = values.get("source")
     if source is None or source["params"].get(TOKENIZER, "") is not None:
-        return
+        return False
     body = values.get("backbone")
     found = _BUNDLED if body is None else body_tokenizer(registry, body["name"], registry.params("backbone", body["name"], body["params"]))
     if found is None:
@@ -55,3 +55,4 @@ def with_tokenizer(registry: Registry, values: dict[str, Any]) -> None:
             hint=f"-o {PATH}=NAME, the hub id or folder of the tokenizer that the backbone was trained with",
         )
     values["source"] = {**source, "params": {**source["params"], TOKENIZER: found}}
+    return True

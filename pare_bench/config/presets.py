@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -54,15 +54,10 @@ _RECIPE: Mapping[str, Any] = {"batch_size": 16, "learning_rate": 1e-3}
 _EPOCHS: Mapping[str, int] = {"cpu": 10, "smoke": 2}
 
 
-def preset_values(preset: str, spec: TaskSpec, task: type[Task], method: str, *, shared: bool = False) -> dict[str, Any]:
-    """Return the nested run values of a preset for one task and method: slots, recipe, budget, and in preset ``paper`` the method's parameters.
-
-    Raises:
-        UnknownNameError: there is no such preset.
-        UsageError: preset ``paper`` and a task without published settings.
-    """
+def nested(settings: Iterable[Setting]) -> dict[str, Any]:
+    """Return settings as the nested values of a run: slots, recipe, budget, and the method's parameters."""
     values: dict[str, Any] = {}
-    for setting in preset_settings(preset, spec, task, method, shared=shared):
+    for setting in settings:
         head, _, rest = setting.path.partition(".")
         if head in SLOTS or head == "method":
             slot = values.setdefault(head, {"params": {}})

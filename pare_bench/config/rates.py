@@ -61,19 +61,23 @@ def _asked(registry: Registry, name: str, declared: str, params: Mapping[str, An
     return _KNOWN[key]
 
 
-def suited(registry: Registry, values: dict[str, Any], given: Collection[str]) -> None:
+def suited(registry: Registry, values: dict[str, Any], given: Collection[str]) -> bool:
     """Lower the learning rate in the nested values of a run to what the run's body takes, unless its path is among those that were ``given``.
+
+    Returns whether it was lowered.
 
     Raises:
         PluginError: as :func:`body_rate`.
     """
     chosen = values.get("backbone")
     if chosen is None or PATH in given:
-        return
+        return False
     rate = body_rate(registry, values["preset"], chosen["name"], chosen["params"])
     recipe = values.get("recipe") or {}
-    if rate is not None and rate < recipe.get("learning_rate", Recipe.model_fields["learning_rate"].default):
-        values["recipe"] = {**recipe, "learning_rate": rate}
+    if rate is None or rate >= recipe.get("learning_rate", Recipe.model_fields["learning_rate"].default):
+        return False
+    values["recipe"] = {**recipe, "learning_rate": rate}
+    return True
 
 
 def rate_notes(registry: Registry, configs: Iterable[RunConfig]) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from pare_bench.config.body import PATH as TOKENIZER
 from pare_bench.config.body import with_tokenizer
 from pare_bench.config.fit import check_fit
-from pare_bench.config.presets import preset_values
+from pare_bench.config.origins import COMMAND, OPTION, Origins
+from pare_bench.config.presets import nested, preset_settings
 from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.rates import suited
-from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, parse_overrides, validated
+from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, is_known, parse_overrides, unknown_path, validated
 from pare_bench.config.settings import difference, flattened, options
 from pare_bench.contracts.params import as_json
 from pare_bench.errors import UsageError, check_tasks
@@ -56,8 +57,12 @@ class Unresolved:
 
 #: A run of a request: resolved, or not.
 Planned = RunConfig | Unresolved
-#: What makes one run of a request: registry, request, task, seed, and the ``-o`` options taken apart.
-ResolveOne = Callable[[Registry, Request, str, int, Sequence[tuple[tuple[str, ...], Any]]], RunConfig]
+#: The ``-o`` options taken apart: paths and values.
+Overrides = Sequence[tuple[tuple[str, ...], Any]]
+#: What makes one run of a request: registry, request, task, seed, and its overrides.
+ResolveOne = Callable[[Registry, Request, str, int, Overrides], RunConfig]
+#: Fields of a run that hold a component, with its kind.
+_KINDS: Mapping[str, str] = {**SLOTS, "method": "method", "task": "task"}
 
 
 def resolve(registry: Registry, request: Request, one: ResolveOne | None = None) -> list[RunConfig]:
@@ -114,57 +119,153 @@ def config_of(planned: Planned) -> RunConfig:
     return planned.config if isinstance(planned, Unresolved) else planned
 
 
-def resolve_one(registry: Registry, request: Request, task: str, seed: int, overrides: Sequence[tuple[tuple[str, ...], Any]]) -> RunConfig:
+def resolve_one(
+    registry: Registry,
+    request: Request,
+    task: str,
+    seed: int,
+    overrides: Overrides,
+    origins: Origins | None = None,
+) -> RunConfig:
     """Resolve one run: preset, then what the method implies and recommends, then ``-o``; every component's parameters are completed and checked.
 
     A learning rate that neither ``-o`` nor the method's recommendation sets is lowered to what the body takes; a text source without a tokenizer
-    gets the body's.
+    gets the body's. ``origins`` takes down which of these has set what.
     """
-    method_class = registry.component("method", request.method)
-    used = registry.spec("method", request.method).slots
     shared = (("recipe",), SHARED) in overrides
-    overrides = [item for item in overrides if item != (("recipe",), SHARED)]
-    task_class = registry.component("task", task)
-    defaults = preset_values(request.preset, registry.spec("task", task), task_class, request.method, shared=shared)
-    values: dict[str, Any] = {key: value for key, value in defaults.items() if key not in SLOTS or key in used}
-    tier = request.tiers.get(task, request.tier)
-    _check_tier(registry.spec("task", task), tier)
-    values |= {"suite": request.suite, "preset": request.preset, "tier": tier, "track": request.track, "seed": seed, "device": request.device}
-    values["task"] = {"name": task, "params": task_defaults(task_class, request.preset, request.track)}
-    _apply(values, [item for item in overrides if item[0][0] == "task"], used)
-    required = method_class.required(registry.build("task", task, values["task"]["params"]))
-    method_params = {**method_class.preset_params.get(request.preset, {}), **defaults.get("method", {}).get("params", {}), **required}
-    values["method"] = {"name": request.method, "params": method_params}
-    if request.track == "paper":
-        # As if given by -o, but before it: what the released code does can still be overruled point by point.
-        released = [(tuple(path.split(".")), value) for path, value in method_class.released.items()]
-        _apply(values, [item for item in released if item[0][0] not in SLOTS or item[0][0] in used], used)
-    values["size"] = dict(vars(default_size(task_class, request.preset))) if tier == "generated" else None
-    _apply(values, [item for item in overrides if item[0][0] == "method"], used)
-    for slot, implied in method_class.implied(registry.params("method", values["method"]["name"], values["method"]["params"])).items():
-        values[slot]["params"] = {**values[slot]["params"], **implied}
-    recommended: Mapping[str, object] = {}
-    if not shared:
-        recommended = method_class.recommended(registry.params("method", values["method"]["name"], values["method"]["params"]), task)
-        _apply(values, [(tuple(path.split(".")), value) for path, value in recommended.items()], used)
-    _apply(values, [item for item in overrides if item[0][0] not in ("task", "method")], used)
-    if tier != "generated" and values["size"] is not None:
-        raise UsageError(f"task '{task}' on tier '{tier}' has as many examples as its data, option -o sets 'size'", hint="leave size out")
-    for slot, kind in {**SLOTS, "method": "method", "task": "task"}.items():
-        if slot in values:
-            chosen = values[slot]
-            values[slot] = {"name": chosen["name"], "params": as_json(registry.params(kind, chosen["name"], chosen["params"]))}
-    suited(registry, values, {*recommended, *map(".".join, dict(overrides))})
-    check_fit(registry, values)
-    with_tokenizer(registry, values)
-    if "source" in values and "generated" not in registry.spec("task", values["source"]["name"]).tiers:
-        if "source_size" in values:
-            name = values["source"]["name"]
+    asked = [item for item in overrides if item != (("recipe",), SHARED)]
+    run = _Resolving(registry, request, task, asked, origins or Origins(), shared=shared)
+    run.begin(seed)
+    run.apply(OPTION, "task")
+    run.take_method()
+    run.take_size()
+    run.apply(OPTION, "method")
+    run.follow_method()
+    run.apply(OPTION)
+    run.complete()
+    run.take_source_size()
+    return validated(run.values)
+
+
+class _Resolving:
+    """The nested values of one run, layer upon layer; each layer notes what it has set."""
+
+    def __init__(self, registry: Registry, request: Request, task: str, overrides: Overrides, noted: Origins, *, shared: bool) -> None:
+        self.registry, self.request, self.task, self.overrides, self.noted, self.shared = registry, request, task, overrides, noted, shared
+        self.method_class = registry.component("method", request.method)
+        self.used = registry.spec("method", request.method).slots
+        self.task_class: type[Task] = registry.component("task", task)
+        self.tier = request.tiers.get(task, request.tier)
+        self.values: dict[str, Any] = {}
+        #: Paths that the method recommends.
+        self.recommended: Mapping[str, object] = {}
+
+    def begin(self, seed: int) -> None:
+        """Take the preset, what the command names, and the task."""
+        request, task, noted = self.request, self.task, self.noted
+        spec = self.registry.spec("task", task)
+        self.settings = preset_settings(request.preset, spec, self.task_class, request.method, shared=self.shared)
+        self.defaults = nested(self.settings)
+        self.values = {key: value for key, value in self.defaults.items() if key not in SLOTS or key in self.used}
+        _check_tier(spec, self.tier)
+        self.values |= {"suite": request.suite, "preset": request.preset, "tier": self.tier, "track": request.track, "seed": seed}
+        self.values |= {"device": request.device, "task": {"name": task, "params": task_defaults(self.task_class, request.preset, request.track)}}
+        noted.note(("suite", "preset", "tier", "track", "seed", "device", "task", "method"), COMMAND)
+        noted.note((f"task.{name}" for name in self.task_class.preset_params.get(request.preset, {})), f"preset {request.preset} of task '{task}'")
+        if request.track == "paper":
+            noted.note((f"task.{name}" for name in self.task_class.released_params), f"track paper of task '{task}'")
+        self._check_paths()
+
+    def take_method(self) -> None:
+        """Take the method with what its preset sets, the task requires and the released code does."""
+        method, preset = self.request.method, self.request.preset
+        required = self.method_class.required(self.registry.build("task", self.task, self.values["task"]["params"]))
+        own = self.method_class.preset_params.get(preset, {})
+        self.values["method"] = {"name": method, "params": {**own, **self.defaults.get("method", {}).get("params", {}), **required}}
+        self.noted.note((f"method.{name}" for name in own), f"preset {preset} of '{method}'")
+        for setting in self.settings:
+            self.noted.note((setting.path,), f"preset {preset}: {setting.source}")
+        self.noted.note((f"method.{name}" for name in required), f"required of '{method}' by task '{self.task}'")
+        if self.request.track == "paper":
+            # As if given by -o, but before it: what the released code does can still be overruled point by point.
+            released = {path: value for path, value in self.method_class.released.items() if _is_used(path, self.used)}
+            self._set(released, f"track paper of '{method}'")
+
+    def take_size(self) -> None:
+        """Take the size of the generated data."""
+        size = dict(vars(default_size(self.task_class, self.request.preset))) if self.tier == "generated" else None
+        self.values["size"] = size
+        self.noted.note((f"size.{name}" for name in size or ()), f"preset {self.request.preset}: sizes of task '{self.task}'")
+
+    def follow_method(self) -> None:
+        """Take what the method, with its parameters, implies for its slots and recommends for the task."""
+        name, params = self.values["method"]["name"], self.registry.params("method", self.values["method"]["name"], self.values["method"]["params"])
+        for slot, implied in self.method_class.implied(params).items():
+            self.values[slot]["params"] = {**self.values[slot]["params"], **implied}
+            self.noted.note((f"{slot}.{parameter}" for parameter in implied), f"implied by '{name}'")
+        if not self.shared:
+            self.recommended = self.method_class.recommended(params, self.task)
+            self._set(self.recommended, f"recommended by '{name}'")
+
+    def complete(self) -> None:
+        """Complete and check the parameters of all components, and what a body decides about rate and tokenizer."""
+        values = self.values
+        if self.tier != "generated" and values["size"] is not None:
+            message = f"task '{self.task}' on tier '{self.tier}' has as many examples as its data, option -o sets 'size'"
+            raise UsageError(message, hint="leave size out")
+        for slot, kind in _KINDS.items():
+            if slot in values:
+                chosen = values[slot]
+                values[slot] = {"name": chosen["name"], "params": as_json(self.registry.params(kind, chosen["name"], chosen["params"]))}
+        if suited(self.registry, values, {*self.recommended, *map(".".join, dict(self.overrides))}):
+            self.noted.note((RATE,), f"asked for by backbone '{values['backbone']['name']}'")
+        check_fit(self.registry, values)
+        if with_tokenizer(self.registry, values):
+            self.noted.note((TOKENIZER,), f"that of backbone '{values['backbone']['name']}'" if "backbone" in values else "bundled")
+
+    def take_source_size(self) -> None:
+        """Take the size of the source's generated data, as far as it was not given."""
+        if "source" not in self.values:
+            return
+        name, given = self.values["source"]["name"], self.values.get("source_size")
+        if "generated" in self.registry.spec("task", name).tiers:
+            size = vars(default_size(self.registry.component("task", name), self.request.preset))
+            self.values["source_size"] = size | (given or {})
+            missing = (f"source_size.{part}" for part in size if part not in (given or {}))
+            self.noted.note(missing, f"preset {self.request.preset}: sizes of source '{name}'")
+        elif given is not None:
             raise UsageError(f"source '{name}' is read from its published files and has no source_size", hint="-o source.max_samples=NUMBER")
-    elif "source" in values:
-        source_size = default_size(registry.component("task", values["source"]["name"]), request.preset)
-        values["source_size"] = vars(source_size) | values.get("source_size", {})
-    return validated(values)
+
+    def apply(self, origin: str, *heads: str) -> None:
+        """Set the paths asked for that begin with one of ``heads``; without any, those that begin with neither task nor method."""
+        for path, value in self.overrides:
+            if path[0] in heads if heads else path[0] not in ("task", "method"):
+                apply_override(self.values, path, value, self.used)
+                self.noted.note((".".join(path),), origin)
+
+    def _set(self, settings: Mapping[str, object], origin: str) -> None:
+        for path, value in settings.items():
+            apply_override(self.values, tuple(path.split(".")), value, self.used)
+            self.noted.note((path,), origin)
+
+    def _check_paths(self) -> None:
+        """Refuse a path that begins with nothing that a run has; who has left the component out is told which one has such a parameter."""
+        for path, value in self.overrides:
+            if not is_known(path):
+                names = {"method": self.request.method, **{slot: self.values[slot]["name"] for slot in (*SLOTS, "task") if slot in self.values}}
+                fields = {slot: self.registry.component(_KINDS[slot], name).Params.model_fields for slot, name in names.items()}
+                raise unknown_path(".".join(path), value, [f"{slot}.{field}" for slot in fields for field in fields[slot]])
+
+
+def _is_used(path: str, used: Sequence[str]) -> bool:
+    return (head := path.partition(".")[0]) not in SLOTS or head in used
+
+
+def explained(registry: Registry, request: Request, task: str, seed: int, overrides: Overrides) -> tuple[RunConfig, dict[str, tuple[str, str]]]:
+    """Return what :func:`resolve_one` returns, and of every path of it the value and where that comes from (:class:`Origins`)."""
+    origins = Origins()
+    config = resolve_one(registry, request, task, seed, overrides, origins)
+    return config, origins.of(config)
 
 
 def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...] | None:
@@ -215,8 +316,3 @@ def _check_tier(task: TaskSpec, tier: str) -> None:
     # A task without a reader of official files says so itself, with the folder it looked into; what is no tier at all is refused by its field.
     if tier in get_args(Tier) and tier not in (*task.tiers, "official"):
         raise no_such_tier(task, tier)
-
-
-def _apply(values: dict[str, Any], overrides: Sequence[tuple[tuple[str, ...], Any]], used: Sequence[str]) -> None:
-    for path, value in overrides:
-        apply_override(values, path, value, used)

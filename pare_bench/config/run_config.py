@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -90,6 +91,10 @@ class Budget(Params):
     max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, whatever the epoch")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     keep: Literal["best", "last"] = Field("best", description="the state that is scored: of the best validation epoch, or of the last one")
+
+
+#: Fields of a run that have parts.
+_NESTED: Mapping[str, type[Params]] = {"recipe": Recipe, "budget": Budget, "size": Size, "source_size": Size}
 
 
 class RunConfig(Params):
@@ -185,11 +190,7 @@ def apply_override(values: dict[str, Any], path: tuple[str, ...], value: Any, us
         # Sizes, presets and slots follow from these; set afterwards, they would no longer fit together.
         raise UsageError(f"option -o has unknown path '{text}': it has an option of its own", hint=f"use {_OPTIONS[head]} {value}")
     if head not in RunConfig.model_fields:
-        close = nearest(head, set(RunConfig.model_fields) - set(_OPTIONS))
-        raise UsageError(
-            f"option -o has unknown path '{text}'" + (f"; did you mean '{close}'?" if close else ""),
-            hint=f"paths begin with one of: {', '.join(sorted(set(RunConfig.model_fields) - set(_OPTIONS) | {'method', 'task'}))}",
-        )
+        raise unknown_path(text, value, ())
     if head in SLOTS and head not in set(used_slots):
         method = values["method"]["name"]
         raise UsageError(f"option -o sets '{text}', but method '{method}' has no {head}", hint=f"pare-bench show method {method}")
@@ -207,14 +208,42 @@ def apply_override(values: dict[str, Any], path: tuple[str, ...], value: Any, us
     _set_field(values, text, head, rest, value)
 
 
+def is_known(path: tuple[str, ...]) -> bool:
+    """Return whether a path begins as those of a run do."""
+    return path[0] in RunConfig.model_fields
+
+
+def unknown_path(text: str, value: Any, parameters: Iterable[str]) -> UsageError:
+    """Return the error for a path that begins with no field of a run; ``parameters`` are those of its components, as ``slot.name``.
+
+    What is meant is first a path that ends like it (``learning_rate``), then one that ends nearly so, then the nearest of all.
+    """
+    import difflib  # only who has mistyped a path waits for it
+
+    parts = {f"{head}.{name}" for head, part in _NESTED.items() for name in part.model_fields} | set(parameters)
+    plain = set(RunConfig.model_fields) - set(_OPTIONS)
+    last = text.rpartition(".")[2]
+    close = None
+    for wanted in (last, *difflib.get_close_matches(last, {path.rpartition(".")[2] for path in parts | plain}, n=1, cutoff=0.7)):
+        # Of sizes the task's is meant, of the method's and a component's parameter the first.
+        ending = sorted((path for path in parts | plain if path.rpartition(".")[2] == wanted), key=lambda path: ("_size" in path, path))
+        if ending and close is None:
+            close = ending[0]
+    close = close or nearest(text, parts | plain)
+    if close is None:
+        first = ", ".join(sorted(plain | {"method", "task"}))
+        return UsageError(f"option -o has unknown path '{text}'", hint=f"paths begin with one of: {first}")
+    shown = value if isinstance(value, str) else json.dumps(value)
+    return UsageError(f"option -o has unknown path '{text}'; did you mean '{close}'?", hint=f"-o {close}={shown}")
+
+
 def _set_field(values: dict[str, Any], text: str, head: str, rest: list[str], value: Any) -> None:
-    nested: Mapping[str, type[Params]] = {"recipe": Recipe, "budget": Budget, "size": Size, "source_size": Size}
-    if head not in nested:
+    if head not in _NESTED:
         if rest:
             raise UsageError(f"option -o has unknown path '{text}'", hint=f"'{head}' has no parts: -o {head}=VALUE")
         values[head] = value
         return
-    fields = nested[head].model_fields
+    fields = _NESTED[head].model_fields
     if len(rest) != 1 or rest[0] not in fields:
         close = nearest(rest[0], fields) if rest else None
         raise UsageError(
@@ -235,6 +264,8 @@ def validated(values: Mapping[str, Any]) -> RunConfig:
     except ValidationError as error:
         problem = error.errors()[0]
         path = ".".join(str(part) for part in problem["loc"])
+        close = nearest(str(problem["input"]), re.findall(r"'([^']*)'", problem["msg"])) if problem["type"] == "literal_error" else None
         change = f"{_OPTIONS[path]} VALUE" if path in _OPTIONS else f"-o {path}=VALUE"
         text = problem["msg"][0].lower() + problem["msg"][1:]
-        raise UsageError(f"'{path}' cannot be {problem['input']!r}: {text}", hint=f"change it with {change}") from error
+        change = change.replace("VALUE", close) if close else f"change it with {change}"
+        raise UsageError(f"'{path}' cannot be {problem['input']!r}: {text}" + (f"; did you mean '{close}'?" if close else ""), hint=change) from error

@@ -81,7 +81,7 @@ def flattened(fields: Mapping[str, Any]) -> dict[str, str]:
     flat: dict[str, str] = {}
     for field, value in fields.items():
         if (field in SLOTS or field in ("method", "task")) and value is not None:
-            flat[field] = _text(value["name"])
+            flat[field] = option_text(value["name"])
             _flatten(flat, field, value["params"])
         else:
             _flatten(flat, field, value)
@@ -93,10 +93,11 @@ def _flatten(flat: dict[str, str], path: str, value: Any) -> None:
         for key, item in value.items():
             _flatten(flat, f"{path}.{key}", item)
     else:
-        flat[path] = _text(value)
+        flat[path] = option_text(value)
 
 
-def _text(value: Any) -> str:
+def option_text(value: Any) -> str:
+    """Return a value as the text that ``-o`` takes for it: JSON, without quotes where it is text that is no JSON."""
     if isinstance(value, str):
         try:
             json.loads(value)

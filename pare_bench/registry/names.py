@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,4 +174,6 @@ def _params_error(kind: str, name: str, params_class: type[Any], error: Validati
         known = ", ".join(params_class.model_fields) or "none"
         return UsageError(f"{kind} '{name}' has no parameter '{key}'" + (f"; did you mean '{close}'?" if close else f"; it has: {known}"), hint=hint)
     text = problem["msg"][0].lower() + problem["msg"][1:]
+    close = nearest(str(problem["input"]), re.findall(r"'([^']*)'", problem["msg"])) if problem["type"] == "literal_error" else None
+    text += f"; did you mean '{close}'?" if close else ""
     return UsageError(f"{kind} '{name}' cannot take {key or 'these parameters'} = {problem['input']!r}: {text}", hint=hint)

@@ -21,6 +21,7 @@ from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
 from pare_bench.records.variants import age
 from pare_bench.registry.names import Registry
+from pare_bench.runs.epoch_log import EpochLog
 from pare_bench.runs.limits import OverLimitError, within
 from pare_bench.runs.marks import RunningRuns
 from pare_bench.runs.preparation import Prepared, prepare
@@ -81,7 +82,8 @@ class Manner:
 
     ``fresh_libraries``: a stored run that differs in versions of libraries alone is done again instead of being served. ``fail_fast``: the first
     run that fails is the last one, and what keeps one from beginning is raised. ``wait``: runs that another live process works on are waited for.
-    ``time_limit`` in seconds and ``memory_limit`` in MB end a run as a failed one.
+    ``time_limit`` in seconds and ``memory_limit`` in MB end a run as a failed one. ``log`` is a file, by its absolute path, that gets a line for
+    each epoch.
     """
 
     resume: bool = True
@@ -91,6 +93,7 @@ class Manner:
     wait: bool = True
     time_limit: float | None = None
     memory_limit: float | None = None
+    log: str | None = None
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,7 @@ class Runs:
         code = ExitCode.SOME_RUNS_FAILED
         try:
             with within(self.manner.time_limit, self.manner.memory_limit):
-                record = run(self.registry, prepared, self.display, self.command, checkpoint, predictions, why)
+                record = run(self.registry, prepared, self._reporter(prepared), self.command, checkpoint, predictions, why)
         except OverLimitError as error:
             if launched_processes() > 1:
                 raise
@@ -251,6 +254,10 @@ class Runs:
                 raise
             record, code = failed(self.registry, prepared, clock, error, why, self.command), error.exit_code
         return self._save(record, code, checkpoint)
+
+    def _reporter(self, prepared: Prepared) -> Reporter:
+        log = self.manner.log
+        return self.display if log is None else EpochLog(self.display, Path(log), prepared.config, prepared.run_id)
 
     def _save(self, record: RunRecord, code: ExitCode, checkpoint: CheckpointFolder | None = None) -> Result:
         result = self._result(record, False, code)

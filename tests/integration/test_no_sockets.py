@@ -22,6 +22,8 @@ COMMANDS = (
     ("show", "backbone", "hf_text"),
     ("show", "preset", "paper", "--task", "ecg"),
     ("plugins",),
+    ("doctor", *OUT),
+    ("config", "show", "-m", "full_finetune", "-t", "satellite", "--origin"),
     ("run", "--method", "full_finetune", "--task", "satellite", "--dry-run", "-o", "backbone=hf_text", *OUT),
     ("run", "--method", "full_finetune", "--task", "satellite", "--predictions", "full", *TINY, *OUT),
     ("run", "--method", "pare", "--task", "satellite", *TINY, *OUT),

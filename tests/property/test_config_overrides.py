@@ -142,7 +142,7 @@ def test_naming_the_same_component_keeps_its_parameters():
     [
         ("recipe.learning_rte", "did you mean 'recipe.learning_rate'"),
         ("recipe", "unknown path 'recipe'"),
-        ("recipee.batch_size", "did you mean 'recipe'"),
+        ("recipee.batch_size", "did you mean 'recipe.batch_size'"),
         ("seed.deep", "unknown path 'seed.deep'"),
         ("selector.params.a.b", "unknown path 'selector.params.a.b'"),
         ("aligner", "method 'pare' has no aligner"),
