@@ -9,7 +9,10 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pare_bench.version import __version__
+#: The one place where the version stands.
+__version__ = "0.1.0"
+#: What plugins may count on: hooks, specs and contracts. Raised by what docs/hooks.md says; a plugin states the one it needs.
+PLUGIN_API = 1
 
 if TYPE_CHECKING:
     from pare_bench.contracts.params import Params
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "PLUGIN_API",
     "AlignerSpec",
     "BackboneSpec",
     "EmbedderSpec",

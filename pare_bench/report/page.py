@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+from pare_bench import __version__
 from pare_bench.comparison.contrasts import ROPE
 from pare_bench.comparison.printed import Printed
 from pare_bench.comparison.table_parts import ends, p_text, points_between, signed_points
@@ -22,7 +23,6 @@ from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.ranking import Overview, overview, pareto_front
 from pare_bench.report.runs import RunGroup
 from pare_bench.statistics import smallest_seen
-from pare_bench.version import __version__
 
 Drawn = list[tuple[str, str]]
 
