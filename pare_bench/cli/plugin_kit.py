@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import shlex
 import tempfile
@@ -15,14 +16,14 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from pare_bench import PLUGIN_API
-from pare_bench.errors import UsageError
+from pare_bench.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.registry.names import Registry
 
 #: Kinds that a plugin can bring: what a run needs to meet the new one (a command without ``run`` and preset), and the page that goes on from there.
 _RUNS: Mapping[str, str] = {
-    "task": "--method full_finetune --task {name}",
+    "task": "--method full_finetune --suite {name}",
     "suite": "--method full_finetune --suite {name}",
     "selector": "--method pare --task satellite -o selector={name}",
     "mixer": "--method pare --task satellite -o mixer={name}",
@@ -56,8 +57,10 @@ class Kit:
 
     def steps(self, folder: str) -> tuple[str, ...]:
         """Return the commands that install, check and run what lies in ``folder``."""
+        # A bare word could be the name of a distribution as well.
+        place = folder if Path(folder).is_absolute() or folder.startswith(".") else f"./{folder}"
         return (
-            f"pip install -e {shlex.quote(folder)}",
+            f"pip install -e {shlex.quote(place)}",
             f"pare-bench check {self.kind}:{self.name}",
             f"pare-bench run {run_arguments(self.kind, self.name)} --preset smoke",
         )
@@ -87,7 +90,8 @@ def kit(kind: str, name: str) -> Kit:
         "distribution": made.distribution,
         "api": str(PLUGIN_API),
         "page": _PAGES.get(kind, f"docs/add-a-{kind}.md"),
-        "arguments": ", ".join(f'"{word}"' for word in shlex.split(run_arguments(kind, name))),
+        # A test makes one run; a suite has several.
+        "arguments": ", ".join(f'"{word}"' for word in shlex.split(run_arguments(kind, name) + (" --task satellite" if kind == "suite" else ""))),
         "steps": "\n".join(made.steps(".")),
     }
     about = {f"{package}/plugin.py": "the hooks; light, because `pare-bench list` imports it"}
@@ -114,8 +118,10 @@ def check_free(kind: str, name: str, registry: Registry) -> None:
     """
     package = f"pare_bench_{name}"
     taken = next((info for info in registry.plugins.infos if info.name == name), None)
-    if kind in registry.kinds() and name in registry.names(kind):
-        taken_by = f"{kind} '{name}' is registered already, by plugin {registry.entry(kind, name).plugin}"
+    # A new task comes with a suite of its name.
+    kinds = [each for each in (kind, *(["suite"] if kind == "task" else [])) if each in registry.kinds() and name in registry.names(each)]
+    if kinds:
+        taken_by = f"{kinds[0]} '{name}' is registered already, by plugin {registry.entry(kinds[0], name).plugin}"
     elif taken is not None:
         taken_by = f"a plugin '{name}' is installed already: {taken}"
     elif find_spec(package) is not None:
@@ -130,9 +136,9 @@ def write(made: Kit, folder: Path) -> None:
 
     Raises:
         UsageError: ``folder`` is there already, or cannot be one.
-        OSError: the disk is full, or the place may not be written.
+        EnvironmentFault: the disk is full, or the place may not be written.
     """
-    if folder.exists() or folder.is_symlink():
+    if os.path.lexists(folder):
         raise UsageError(
             f"'{folder}' exists already", hint=f"pare-bench plugins new {made.name} --kind {made.kind} --to {shlex.quote(str(folder))}-2"
         )
@@ -146,6 +152,9 @@ def write(made: Kit, folder: Path) -> None:
             whole.rename(folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"'{folder.parent}' is no folder that '{folder.name}' could be made in", hint="choose another one with --to") from error
+    except OSError as error:
+        place = shlex.quote(str(folder.parent))
+        raise EnvironmentFault(f"'{folder}' cannot be written: {error.strerror or error}", hint=f"ls -ld {place}; df -h {place}") from error
 
 
 def _check_name(name: str) -> None:
