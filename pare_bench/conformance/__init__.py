@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pare_bench.conformance.bodies import check_aligner, check_backbone, check_embedder
+from pare_bench.conformance.alignment import check_aligner
+from pare_bench.conformance.bodies import check_backbone, check_embedder
 from pare_bench.conformance.executors import check_executor
 from pare_bench.conformance.methods import check_method
 from pare_bench.conformance.observers import check_observer, observers

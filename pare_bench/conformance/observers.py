@@ -63,9 +63,7 @@ def _record(config: RunConfig, status: str, reason: str | None) -> RunRecord:
             "status": status,
             "reason": reason,
             "suite": config.suite,
-            "task": TaskRecord(
-                name="pretended", version=1, tier="generated", data_sha256="0" * 64, sizes=sizes, real=None
-            ),
+            "task": TaskRecord(name="pretended", version=1, tier="generated", data_sha256="0" * 64, sizes=sizes, real=None),
             "method": ComponentRecord(name="pretended", params={}, plugin="conformance", distribution="pare-bench", version=__version__),
             "slots": {},
             "track": config.track,

@@ -163,9 +163,7 @@ def _unfit(stated: object) -> str | None:
     if not isinstance(stated, int) or isinstance(stated, bool) or stated < 1:
         return f"states {API_ATTRIBUTE} = {stated!r}, not a whole number from 1 (this pare-bench has {PLUGIN_API})"
     if stated > PLUGIN_API:
-        return (
-            f"needs plugin API {stated}, and pare-bench {__version__} has {PLUGIN_API}: upgrade pare-bench, or take an older version of the plugin"
-        )
+        return f"needs plugin API {stated}, and pare-bench {__version__} has {PLUGIN_API}: upgrade pare-bench, or take an older version of the plugin"
     return None
 
 
