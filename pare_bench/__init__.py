@@ -9,10 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-#: The one place where the version stands.
-__version__ = "0.1.0"
-#: What plugins may count on: hooks, specs and contracts. Raised by what docs/hooks.md says; a plugin states the one it needs.
-PLUGIN_API = 1
+from pare_bench.registry.versions import PLUGIN_API, __version__
 
 if TYPE_CHECKING:
     from pare_bench.contracts.params import Params

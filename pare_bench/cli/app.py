@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from pare_bench import __version__
 from pare_bench.cli.output import data_alone, write
+from pare_bench.registry.versions import __version__
 
 #: Verbs in the order of ``--help``: the module of each, and its function or the application of its own verbs.
 _VERBS: Mapping[str, str] = {

@@ -15,8 +15,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from pare_bench import PLUGIN_API
 from pare_bench.errors import EnvironmentFault, UsageError
+from pare_bench.registry.versions import PLUGIN_API
 
 if TYPE_CHECKING:
     from pare_bench.registry.names import Registry

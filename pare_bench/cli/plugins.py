@@ -16,7 +16,8 @@ plugins_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Kind = StrEnum("Kind", {kind.upper(): kind for kind in plugin_kit.KINDS})
+#: The kinds, for Typer's choices.
+Kind = StrEnum("Kind", [(kind.upper(), kind) for kind in plugin_kit.KINDS])  # type: ignore[misc]
 
 
 @plugins_app.callback(invoke_without_command=True)

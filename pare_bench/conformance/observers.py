@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from pare_bench import __version__
 from pare_bench.config.run_config import RunConfig
 from pare_bench.conformance.reporting import collect
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, MetricRecord, RunRecord, TaskRecord
 from pare_bench.registry.hookspecs import OBSERVING
 from pare_bench.registry.names import Registry
+from pare_bench.registry.versions import __version__
 from pare_bench.runs.observed import SLOW_SECONDS
 
 _RUN = "0123456789abcdef"

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from pare_bench import __version__
 from pare_bench.contracts.files import OfficialFile
 from pare_bench.contracts.models import Progress
 from pare_bench.datasets.archive import unpack
@@ -29,6 +28,7 @@ from pare_bench.datasets.official import OfficialFiles, is_present
 from pare_bench.digests.files import file_digests, write_atomically
 from pare_bench.digests.locks import locked
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
+from pare_bench.registry.versions import __version__
 
 if TYPE_CHECKING:
     import requests

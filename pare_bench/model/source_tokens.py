@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import transformers
 
-from pare_bench import __version__
 from pare_bench.config.body import TOKENIZER, body_tokenizer
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.params import as_json
@@ -21,6 +20,7 @@ from pare_bench.datasets.official import official_data
 from pare_bench.datasets.token_file import TokenFile
 from pare_bench.errors import EnvironmentFault, UsageError
 from pare_bench.registry.names import Registry
+from pare_bench.registry.versions import __version__
 
 Layer = Literal["embedding", "last"]
 

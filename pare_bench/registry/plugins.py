@@ -9,14 +9,14 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import pluggy
 
-from pare_bench import PLUGIN_API, __version__
 from pare_bench.errors import PluginError, nearest
 from pare_bench.registry import hookspecs, specs
 from pare_bench.registry.stated import API_ATTRIBUTE, stated_api
+from pare_bench.registry.versions import PLUGIN_API, __version__
 
 GROUP = "pare_bench"
 SELECTION_VARIABLE = "PARE_BENCH_PLUGINS"
@@ -149,18 +149,20 @@ def _register(
     except BaseException as error:  # noqa: BLE001 - foreign code may fail in any way, or exit; it is reported by name and the tool goes on
         # What it cannot import may be what it needs a newer pare-bench for.
         stated = stated_api(point)
-        return _unfit(stated) or f"cannot be imported: {type(error).__name__}: {error}", stated if isinstance(stated, int) else None
+        return _unfit(stated) or f"cannot be imported: {type(error).__name__}: {error}", stated if _is_number(stated) else None
     stated = getattr(module, API_ATTRIBUTE, None)
-    if wrong := _unfit(stated):
-        return wrong, stated if isinstance(stated, int) else None
-    return _registered(manager, point, module, yielded), stated
+    return _unfit(stated) or _registered(manager, point, module, yielded), stated if _is_number(stated) else None
+
+
+def _is_number(stated: object) -> TypeGuard[int]:
+    return isinstance(stated, int) and not isinstance(stated, bool)
 
 
 def _unfit(stated: object) -> str | None:
     """Return why a plugin that states this API cannot be loaded here, or None."""
     if stated is None:
         return None
-    if not isinstance(stated, int) or isinstance(stated, bool) or stated < 1:
+    if not _is_number(stated) or stated < 1:
         return f"states {API_ATTRIBUTE} = {stated!r}, not a whole number from 1 (this pare-bench has {PLUGIN_API})"
     if stated > PLUGIN_API:
         return f"needs plugin API {stated}, and pare-bench {__version__} has {PLUGIN_API}: upgrade pare-bench, or take an older version of the plugin"
@@ -210,11 +212,11 @@ def collect(manager: pluggy.PluginManager, name: str) -> dict[tuple[str, str], S
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
                 return f"fails in {hook}: {type(error).__name__}: {error}"
-        for number, spec in enumerate(yielded):
-            if not isinstance(spec, spec_class):
-                return f"yields {type(spec).__name__} from {hook}, which takes {spec_class.__name__}"
-            if any(spec.name == other.name for other in yielded[:number]):
-                return f"yields {kind} '{spec.name}' twice from {hook}: give one of them another name, or take it out"
+        for strange in [spec for spec in yielded if not isinstance(spec, spec_class)]:
+            return f"yields {type(strange).__name__} from {hook}, which takes {spec_class.__name__}"
+        names = [spec.name for spec in yielded]
+        for twice in [each for number, each in enumerate(names) if each in names[:number]]:
+            return f"yields {kind} '{twice}' twice from {hook}: give one of them another name, or take it out"
         if own:
             found[name, kind] = tuple(yielded)
     return found

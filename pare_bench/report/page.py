@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from pare_bench import __version__
 from pare_bench.comparison.contrasts import ROPE
 from pare_bench.comparison.printed import Printed
 from pare_bench.comparison.table_parts import ends, p_text, points_between, signed_points
 from pare_bench.errors import EnvironmentFault
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, RunRecord
+from pare_bench.registry.versions import __version__
 from pare_bench.report import MAX_RUNS, charts
 from pare_bench.report.beside import beside
 from pare_bench.report.content import UNKNOWN_VERSIONS, Row, Section, Versions, sections

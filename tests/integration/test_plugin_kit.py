@@ -1,4 +1,4 @@
-"""What ``pare-bench plugins new`` writes, kind by kind: installed by pip, checked, run, and run again from the store after a second component joined."""
+"""What ``pare-bench plugins new`` writes, kind by kind: installed by pip, checked, run, and served from the store after a second component joined."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from pare_bench.errors import EnvironmentFault, UsageError
 from pare_bench.registry.names import Registry
 
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-SECOND = '''
+SECOND = """
 
 @hookimpl(specname="pare_bench_{second}s")
 def a_second_component():
     yield {spec}(name="second_one", summary="another one", target="$package.second_one:Second")
-'''
+"""
 
 
 def run_python(folder, site, code, *, expect=0, **environment):
