@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 import pluggy
 
-from pare_bench.errors import PluginError, nearest
+from pare_bench.errors import PareBenchError, PluginError, nearest
 from pare_bench.registry import hookspecs, specs
 from pare_bench.registry.stated import API_ATTRIBUTE, stated_api
 from pare_bench.registry.versions import PLUGIN_API, __version__
@@ -211,7 +211,8 @@ def collect(manager: pluggy.PluginManager, name: str) -> dict[tuple[str, str], S
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
-                return f"fails in {hook}: {type(error).__name__}: {error}"
+                hint = f" ({error.hint})" if isinstance(error, PareBenchError) and error.hint else ""
+                return f"fails in {hook}: {type(error).__name__}: {error}{hint}"
         for strange in [spec for spec in yielded if not isinstance(spec, spec_class)]:
             return f"yields {type(strange).__name__} from {hook}, which takes {spec_class.__name__}"
         names = [spec.name for spec in yielded]

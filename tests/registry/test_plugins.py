@@ -49,10 +49,14 @@ def test_provenance(install):
             ("yields SelectorSpec from pare_bench_mixers", "takes MixerSpec"),
         ),
         (GOOD.format(name="x").replace("    yield", "    raise OSError('gone')\n    yield"), ("fails in pare_bench_selectors", "OSError: gone")),
-        (GOOD.format(name="No-Good"), ("fails in pare_bench_selectors", "'No-Good' is not allowed")),
+        (GOOD.format(name="No-Good"), ("fails in pare_bench_selectors", "'No-Good' is not allowed", "(use lower-case letters")),
+        (
+            GOOD.format(name="x").replace("Selector", "Method").replace("selectors", "methods").replace('"a test"', '"a test", slots=("gate",)'),
+            ("fails in pare_bench_methods", "method 'x' has slots with 'gate'", "known: backbone, embedder, selector, mixer, aligner, source"),
+        ),
         (GOOD.format(name="x").replace("    yield", "    return None\n    yield").replace("yield", "pass  #"), ("fails in pare_bench_selectors",)),
     ],
-    ids=["import", "raises", "syntax", "misspelt", "argument", "wrong spec", "hook fails", "bad name", "returns None"],
+    ids=["import", "raises", "syntax", "misspelt", "argument", "wrong spec", "hook fails", "bad name", "bad slot", "returns None"],
 )
 def test_a_broken_plugin_is_reported_and_stops_nothing(install, source, words):
     install("broken", source)
