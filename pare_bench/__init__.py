@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pare_bench.version import __version__
+from pare_bench.registry.versions import PLUGIN_API, __version__
 
 if TYPE_CHECKING:
     from pare_bench.contracts.params import Params
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "PLUGIN_API",
     "AlignerSpec",
     "BackboneSpec",
     "EmbedderSpec",

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from pare_bench.cli.config_file import config_file_of
 from pare_bench.cli.examples import shown_examples
 from pare_bench.cli.output import data_alone, write
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 #: Verbs in the order of ``--help``: the module of each, and its function or the application of its own verbs.
 _VERBS: Mapping[str, str] = {
@@ -28,7 +28,7 @@ _VERBS: Mapping[str, str] = {
     "probe": "probe:probe_command",
     "list": "listing:list_command",
     "show": "listing:show_command",
-    "plugins": "listing:plugins_command",
+    "plugins": "plugins:plugins_app",
     "check": "check:check_command",
     "config": "config:config_app",
     "doctor": "doctor:doctor_command",
@@ -38,17 +38,18 @@ _VERBS: Mapping[str, str] = {
 }
 
 
-#: Verbs that take one word at most and are called all the time: without options there is nothing to parse, and Typer's pydantic need not be imported.
-_PLAIN = ("list", "plugins")
+#: Verbs that are called all the time, with the words that they take at most: without options there is nothing to parse, and Typer's pydantic need not
+#: be imported.
+_PLAIN: Mapping[str, tuple[str, int]] = {"list": ("listing:list_command", 1), "plugins": ("listing:plugins_command", 0)}
 
 
 def plain_call(arguments: Sequence[str]) -> Callable[[], None] | None:
     """Return what a call without any option does, where its verb is a simple one; None where Typer must read it."""
     verb, *words = arguments or [""]
-    most = 1 if verb == "list" else 0
-    if verb not in _PLAIN or len(words) > most or any(word.startswith("-") for word in words):
+    place, most = _PLAIN.get(verb, ("", 0))
+    if not place or len(words) > most or any(word.startswith("-") for word in words):
         return None
-    module, _, name = _VERBS[verb].partition(":")
+    module, _, name = place.partition(":")
     return partial(data_alone(getattr(importlib.import_module(f"pare_bench.cli.{module}"), name)), *words)
 
 
@@ -131,6 +132,9 @@ def _add(app: typer.Typer, verb: str, place: str) -> None:
         command.short_help = command.short_help or _first_line(command.callback)
         command.cls = _Command
         command.callback = data_alone(command.callback) if command.callback else None
+    if (alone := found.registered_callback) is not None and alone.callback is not None:
+        # What the group does by itself, without a verb.
+        alone.callback = data_alone(alone.callback)
     app.add_typer(found, name=verb, cls=_Group, short_help=found.info.help, epilog=shown_examples(verb))
 
 

@@ -82,10 +82,13 @@ def _wanted(registry: Registry, names: list[str]) -> list[tuple[str, str]]:
     Raises:
         UnknownNameError: a name that nobody registers.
     """
+    from pare_bench.conformance import observers
+
     known = [(kind, name) for kind in registry.kinds() for name in registry.names(kind)]
+    known += [("observer", name) for name in observers(registry)]
     for name in names:
         if not any(name in (each, f"{kind}:{each}") for kind, each in known):
-            raise unknown_name("component", name, {each for _, each in known}, hint="pare-bench list")
+            raise unknown_name("component", name, {each for _, each in known}, hint=f"pare-bench list{registry.plugins.broken_hint()}")
     return [(kind, name) for kind, name in known if not names or {name, f"{kind}:{name}"} & set(names)]
 
 

@@ -11,7 +11,7 @@ import typer
 from pare_bench.cli import output
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.errors import ExitCode
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 
 def doctor_command(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from pare_bench.errors import PareBenchError
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 State = Literal["ok", "note", "problem"]
 

@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "show": ("pare-bench show pare", "pare-bench show selector gate_gumbel", "pare-bench show preset paper --task ecg"),
     "plugins": ("pare-bench plugins", "pare-bench plugins --format json"),
+    "plugins new": ("pare-bench plugins new largest_norm --kind selector", "pare-bench plugins new my_task --kind task --to ../my-task"),
     "check": ("pare-bench check", "pare-bench check pare selector:gate_gumbel"),
     "doctor": ("pare-bench doctor", "pare-bench doctor --format json"),
     "data": ("pare-bench data status", "pare-bench data fetch ecg"),

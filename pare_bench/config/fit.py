@@ -9,7 +9,7 @@ from pare_bench.errors import UsageError
 from pare_bench.registry.names import Registry
 from pare_bench.registry.specs import EmbedderSpec
 
-#: Modality of inputs -> that of the bodies whose tokens lie in the same way; what is not here is a plugin's own and not judged.
+#: Modality of inputs -> that of the bodies whose tokens lie in the same way.
 _BODY = {"image": "image", "sequence": "sequence", "table": "sequence"}
 _TAKEN = {"image": "images", "sequence": "sequences", "table": "tables"}
 #: Channels of the images that bodies embed.
@@ -57,15 +57,12 @@ def _check_source(registry: Registry, values: Mapping[str, Any], source: str, ba
     # Tokens that were embedded beforehand pass through no embedder: their width is checked where they are read.
     if getattr(registry.component("task", source), "embedded", False):
         return
-    wanted = _EMBEDDED.get(taken)
-    if wanted is None or spec.modality not in _BODY:
-        return
     # The other tasks of sequences are signals: a body of sequences embeds ids of words.
     if spec.modality != taken or (taken == "sequence" and not spec.proxy):
         proxies = (registry.spec("task", name) for name in registry.names("task"))
         fitting = sorted(each.name for each in proxies if each.proxy and each.modality == taken)
         raise UsageError(
-            f"source '{source}' has no {wanted}, which backbone '{backbone}' embeds",
+            f"source '{source}' has no {_EMBEDDED[taken]}, which backbone '{backbone}' embeds",
             hint=" or ".join(f"-o source={name}" for name in fitting),
         )
     channels = registry.build("task", source, values["source"]["params"]).inputs.channels
@@ -79,13 +76,13 @@ def _check_source(registry: Registry, values: Mapping[str, Any], source: str, ba
 def _tokens(registry: Registry, embedder: str) -> str:
     """Return the modality of the bodies that an embedder's tokens are for."""
     spec: EmbedderSpec = registry.spec("embedder", embedder)
-    return spec.tokens or _BODY.get(spec.modality, spec.modality)
+    return spec.tokens or _BODY[spec.modality]
 
 
 def _alike(first: str, second: str) -> bool:
-    return first not in _BODY or second not in _BODY or _BODY[first] == _BODY[second]
+    return _BODY[first] == _BODY[second]
 
 
 def _choices(registry: Registry, slot: str, body: str, otherwise: str) -> str:
-    fitting = (name for name in registry.names(slot) if _BODY.get(registry.spec(slot, name).modality) == body)
+    fitting = (name for name in registry.names(slot) if _BODY[registry.spec(slot, name).modality] == body)
     return ", ".join([*(f"-o {slot}={name}" for name in fitting), f"or {otherwise}"])

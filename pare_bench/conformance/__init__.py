@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pare_bench.conformance.bodies import check_aligner, check_backbone, check_embedder
+from pare_bench.conformance.alignment import check_aligner
+from pare_bench.conformance.bodies import check_backbone, check_embedder
 from pare_bench.conformance.executors import check_executor
 from pare_bench.conformance.methods import check_method
+from pare_bench.conformance.observers import check_observer, observers
+from pare_bench.conformance.suites import check_suite
 from pare_bench.conformance.tasks import check_task
 from pare_bench.conformance.tokens import check_mixer, check_selector
 from pare_bench.contracts.params import Params
-from pare_bench.errors import PluginError, UsageError
+from pare_bench.errors import PluginError, UsageError, unknown_name
 from pare_bench.registry.names import Registry
 
 __all__ = [
@@ -27,22 +30,29 @@ __all__ = [
     "check_executor",
     "check_method",
     "check_mixer",
+    "check_observer",
     "check_selector",
+    "check_suite",
     "check_task",
+    "observers",
 ]
 
 
 def check(registry: Registry, kind: str, name: str, params: dict[str, Any] | None = None) -> list[str]:
-    """Return the problems of a registered component, with default parameters or ``params``.
+    """Return the problems of a registered component, with default parameters or ``params``, or of kind ``observer``, whose name is its plugin's.
 
     Raises:
         UnknownNameError: nobody registers it.
         UsageError: ``params`` do not fit.
         DataMissingError: it needs files that are not on this machine (weights from a hub).
     """
+    if kind == "observer":
+        if name not in observers(registry):
+            raise unknown_name(kind, name, observers(registry), hint="pare-bench plugins")
+        return check_observer(registry, name)
     spec = registry.spec(kind, name)
     if kind == "suite":
-        return [f"its task '{task}' is not registered" for task in spec.tasks if task not in registry.names("task")]
+        return check_suite(registry, spec)
     try:
         component = registry.component(kind, name)
         chosen: Params = registry.params(kind, name, params)

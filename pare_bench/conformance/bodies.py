@@ -1,4 +1,4 @@
-"""Checks of the components around the tokens: embedders, backbones and aligners."""
+"""Checks of the components around the tokens: embedders and backbones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pare_bench.conformance.doubles import ImageBody, TextBody
 from pare_bench.conformance.reporting import class_problems, collect, far_apart, random_tensor, same_bytes, seeded
-from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.embedder import Embedder
 from pare_bench.contracts.params import Params
@@ -185,44 +184,3 @@ def _reinitialised(body: Backbone, tokens: Tensor, features: Tensor) -> Iterator
         yield "features are not finite after reinitialise"
     if far_apart(outputs[0], outputs[1]) or not far_apart(outputs[0], outputs[2]):
         yield "reinitialise does not follow torch's default generator"
-
-
-def check_aligner(component: type[Aligner], params: Params | None = None) -> list[str]:
-    """Return what keeps ``component`` from being an aligner: a finite, differentiable distance of two sets, least where they agree."""
-    return collect(_aligner(component, params))
-
-
-def _aligner(component: type[Aligner], params: Params | None) -> Iterator[str]:
-    faults = list(class_problems(component, Aligner))
-    yield from faults
-    if faults:
-        return
-    chosen = component.Params() if params is None else params
-    source, source_labels = random_tensor(24, 5, seed=1), torch.arange(24) % 3
-    untouched = source.clone()
-    with seeded(0):
-        aligner = component(chosen, source_features=source, source_labels=source_labels)
-    features = (random_tensor(11, 5, seed=2) * 1.5 + 1).requires_grad_()
-    for labels in (None, torch.arange(11) % 2):
-        where = f"[labels {'None' if labels is None else 'given'}]"
-        features.grad = None
-        value = aligner(features, labels)
-        if value.shape != () or value.dtype != features.dtype or not bool(torch.isfinite(value)):
-            yield f"the distance is not one finite number of the features' type, but {value!r} {where}"
-            continue
-        if not value.requires_grad:
-            yield f"the distance cannot be differentiated {where}"
-            continue
-        value.backward()
-        if features.grad is None or not bool(torch.isfinite(features.grad).all()):
-            yield f"features receive no finite gradient {where}"
-        order = torch.arange(11).flip(0)
-        if far_apart(value, aligner(features[order], None if labels is None else labels[order]), 1e-3):
-            yield f"the distance depends on the order of the examples {where}"
-    if not same_bytes(source, untouched):
-        yield "changes the source features"
-    with torch.no_grad():
-        same = float(aligner(source, source_labels))
-        moved = [float(aligner(source + shift, source_labels)) for shift in (0.5, 2.0, torch.tensor([5.0, 0, 0, 0, 0]))]
-    if any(other < same - 1e-3 * max(1.0, abs(same)) for other in moved):
-        yield f"shifted features are nearer ({min(moved):.4g}) than the source's own ({same:.4g})"

@@ -98,9 +98,9 @@ def _fits(method: Method, task: Task, slots: tuple[str, ...], implied: Mapping[s
         return
     if not np.isfinite(outputs[0]).all():
         yield f"predictions are not finite {where}"
-    if not np.array_equal(outputs[0], outputs[1]):
+    if not np.array_equal(outputs[0], outputs[1], equal_nan=True):
         yield f"the same seed gives other predictions: draw from streams of the context only {where}"
-    if not np.allclose(part, outputs[1][:2], rtol=1e-4, atol=1e-5):
+    if not np.allclose(part, outputs[1][:2], rtol=1e-4, atol=1e-5, equal_nan=True):
         yield f"a prediction depends on the other examples that are predicted with it {where}"
 
 

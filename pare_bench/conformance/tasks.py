@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from joblib import parallel_config
 
+from pare_bench.conformance.leaks import disjoint, nearly_repeated, repeated
 from pare_bench.conformance.reads import Reads, reads
 from pare_bench.conformance.reporting import class_problems, collect, version_problems
 from pare_bench.contracts.params import Params
@@ -62,7 +62,9 @@ def _task(component: type[Task], params: Params | None, size: TaskSize, spec: Ta
             yield f"split has {len(split)} examples, asked for were {getattr(size, name)} [{name}]"
         yield from _inputs(task, split, f"[{name}]")
         yield from _targets(task, split, f"[{name}]")
-    yield from _disjoint(splits)
+    yield from disjoint(splits)
+    yield from nearly_repeated(splits, table=task.inputs.table, simulated=True)
+    yield from _separate_groups(splits)
     if digest(_generate(task, 0, size)) != digest(splits):
         yield "the same seed gives other bytes"
     if digest(_generate(task, 1, size)) == digest(splits):
@@ -76,14 +78,20 @@ def _bundled(task: Task) -> Iterator[str]:
     for name in SPLIT_NAMES:
         yield from _inputs(task, getattr(splits, name), f"[{name}]")
         yield from _targets(task, getattr(splits, name), f"[{name}]")
-    # Real tables have rows that occur twice, so rows are told apart by number, not by content.
-    yield from _separate_groups(splits)
+    yield from _leaks(task, splits)
     if digest(task.bundled(0, "clean")) != digest(splits):
         yield "the same seed gives other bytes"
     if digest(task.bundled(1, "clean")) == digest(splits):
         yield "another seed gives the same bytes"
     yield from _metrics(task, splits)
     yield from _augmentation(task, splits.train)
+
+
+def _leaks(task: Task, splits: Splits) -> Iterator[str]:
+    """Yield what real splits share; real tables have rows that occur twice, so some of them may stand in two splits."""
+    yield from repeated(splits)
+    yield from nearly_repeated(splits, table=task.inputs.table, simulated=False)
+    yield from _separate_groups(splits)
 
 
 def _published(task: Task) -> Iterator[str]:
@@ -103,6 +111,7 @@ def _published(task: Task) -> Iterator[str]:
     if not len(splits.train):
         yield "there are no training examples"
         return
+    yield from _leaks(task, splits)
     if len(splits.test):
         yield from _metrics(task, splits)
     if not task.embedded:
@@ -202,16 +211,6 @@ def _extras(task: Task, split: Split, where: str) -> Iterator[str]:
         yield f"extras['ignore'] is not bool of the targets' shape {where}"
 
 
-def _disjoint(splits: Splits) -> Iterator[str]:
-    seen: dict[bytes, str] = {}
-    for name in SPLIT_NAMES:
-        for example in getattr(splits, name).inputs:
-            key = hashlib.sha256(np.ascontiguousarray(example).data).digest()
-            if seen.setdefault(key, name) != name:
-                yield f"an example of '{seen[key]}' stands in '{name}', too"
-    yield from _separate_groups(splits)
-
-
 def _separate_groups(splits: Splits) -> Iterator[str]:
     owners: dict[int, str] = {}
     for name in SPLIT_NAMES:
@@ -221,6 +220,9 @@ def _separate_groups(splits: Splits) -> Iterator[str]:
 
 
 def _metrics(task: Task, splits: Splits) -> Iterator[str]:
+    if not all(np.isfinite(np.asarray(part.targets)).all() for part in (splits.train, splits.test)):
+        # Said of the targets; what a metric makes of them is no fault of the metric.
+        return
     floor = ConstantPredictor(task.target, splits.train).predict(splits.test.inputs)
     perfect = perfect_outputs(task, splits.test)
     for metric in task.metrics:
@@ -248,10 +250,16 @@ def _augmentation(task: Task, split: Split) -> Iterator[str]:
     inputs, targets = np.asarray(split.inputs), np.asarray(split.targets)
     before = inputs.copy(), targets.copy()
     results = [task.augment(inputs, targets, np.random.default_rng(seed)) for seed in (0, 0)]
-    if not (np.array_equal(before[0], inputs) and np.array_equal(before[1], targets)):
+    if not (_same(before[0], inputs) and _same(before[1], targets)):
         yield "augment changes its inputs"
     for old, first, second in zip(before, *results, strict=True):
-        if first.shape != old.shape or first.dtype != old.dtype or not np.isfinite(first).all():
+        # Values that were not finite before are no fault of the augmentation.
+        if first.shape != old.shape or first.dtype != old.dtype or (np.isfinite(old).all() and not np.isfinite(first).all()):
             yield "augment changes shape or type, or gives values that are not finite"
-        if not np.array_equal(first, second):
+        if not _same(first, second):
             yield "augment does not draw from the generator it is given"
+
+
+def _same(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether two arrays agree in shape, type and every byte, NaN included."""
+    return first.shape == second.shape and first.dtype == second.dtype and first.tobytes() == second.tobytes()

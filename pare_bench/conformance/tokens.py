@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from pare_bench.conformance.reporting import class_problems, collect, random_tensor, same_bytes, seeded
-from pare_bench.contracts.mixer import Mixed, Mixer
+from pare_bench.conformance.reporting import class_problems, collect, far_apart, random_tensor, same_bytes, seeded
+from pare_bench.contracts.mixer import Mixed, Mixer, Promise
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.selector import Selection, Selector
 
@@ -100,7 +101,7 @@ def _gradients(selector: Selector, scale: float) -> Iterator[str]:
 
 
 def check_mixer(component: type[Mixer], params: Params | None = None) -> list[str]:
-    """Return what keeps ``component`` from being a mixer: counts in range, whole tokens in the right places, inputs left alone."""
+    """Return what keeps ``component`` from being a mixer: counts in range, the tokens that its ``promise`` says, inputs left alone."""
     return collect(_mixer(component, params))
 
 
@@ -111,6 +112,9 @@ def _mixer(component: type[Mixer], params: Params | None) -> Iterator[str]:
         return
     with seeded(0):
         mixer = component(component.Params() if params is None else params)
+    if mixer.promise not in get_args(Promise):
+        yield f"promise is {mixer.promise!r}, not one of {', '.join(get_args(Promise))}"
+        return
     asked = set()
     for count, step in product((1, TOKENS, 64), range(11)):
         k = mixer.source_count(count, step / 10)
@@ -142,38 +146,90 @@ def _mixes(mixer: Mixer, k: int, dtype: torch.dtype) -> Iterator[str]:
     before = [tensor.detach().clone() for tensor in (target, source, keep.mask, take.mask, keep.indices, take.indices)]
     with seeded(5):
         mixed = mixer(target, source, keep, take)
+    with seeded(5):
+        again = mixer(target, source, keep, take)
     after = (target, source, keep.mask, take.mask, keep.indices, take.indices)
     if not all(same_bytes(old, new.detach()) for old, new in zip(before, after, strict=True)):
         yield f"changes its inputs {where}"
     if mixed.tokens.data_ptr() == target.data_ptr():
         yield f"returns the target's own tensor, not a new one {where}"
-    yield from _mixed(mixed, target, source, keep=keep, take=take, where=where)
+    if not same_bytes(mixed.tokens.detach(), again.tokens.detach()):
+        yield f"is not deterministic under a seed: draw from torch's default generator only {where}"
+    yield from _mixed(mixer, mixed, target, source, keep=keep, take=take, where=where)
     mixed.tokens.square().sum().backward()
     if target.grad is None or not bool(torch.isfinite(target.grad).all()):
         yield f"target tokens receive no finite gradient {where}"
 
 
-def _mixed(mixed: Mixed, target: Tensor, source: Tensor, *, keep: Selection, take: Selection, where: str) -> Iterator[str]:
-    k = take.indices.shape[1]
-    places = keep.mask.detach() == 0
+def _mixed(mixer: Mixer, mixed: Mixed, target: Tensor, source: Tensor, *, keep: Selection, take: Selection, where: str) -> Iterator[str]:
+    """Yield in what a mix breaks the form that all have, and then the promise of its mixer."""
+    places = target.shape[:2]
     if mixed.tokens.shape != target.shape or mixed.tokens.dtype != target.dtype:
         yield f"mixed tokens do not have shape and type of the target tokens {where}"
         return
-    if mixed.from_source.dtype != torch.bool or mixed.from_source.shape != places.shape or mixed.origin.shape != places.shape:
+    if mixed.from_source.dtype != torch.bool or mixed.from_source.shape != places or mixed.origin.shape != places:
         yield f"from_source [batch tokens] bool or origin [batch tokens] has another shape or type {where}"
         return
-    if not torch.equal(mixed.from_source, places):
-        yield f"from_source is not True at exactly the {k} places that were not kept {where}"
-        return
-    if not same_bytes(mixed.tokens[~places].detach(), target[~places].detach()):
-        yield f"kept target tokens are not bit-identical {where}"
-    if not bool((mixed.origin[~places] == -1).all()):
+    if not bool((mixed.origin[~mixed.from_source] == -1).all()):
         yield f"origin is not -1 at target tokens {where}"
-    origin = mixed.origin[places].reshape(len(target), k)
+    named = mixed.origin[mixed.from_source]
+    if not bool(((named >= 0) & (named < source.shape[1])).all()):
+        yield f"origin names source tokens that do not exist {where}"
+        return
+    if mixer.promise == "selected":
+        yield from _selected(mixed, keep, take, where)
+    if mixer.promise == "blended":
+        yield from _blended(mixed, target, source, take, where)
+    else:
+        yield from _whole(mixed, target, source, take, where)
+
+
+def _selected(mixed: Mixed, keep: Selection, take: Selection, where: str) -> Iterator[str]:
+    """Yield in what the choice of places and tokens is not the selector's."""
+    k = take.indices.shape[1]
+    free = keep.mask.detach() == 0
+    if not torch.equal(mixed.from_source, free):
+        yield f'from_source is not True at exactly the {k} places that were not kept: promise = "whole" says that a mixer chooses itself {where}'
+        return
+    origin = mixed.origin[free].reshape(len(free), k)
     if not torch.equal(origin.sort(dim=1).values, take.indices):
         yield f"origin does not name each taken source token once {where}"
-        return
-    if not same_bytes(mixed.tokens[places].detach(), source.gather(1, origin[..., None].expand(-1, -1, source.shape[-1])).flatten(0, 1).detach()):
+
+
+def _whole(mixed: Mixed, target: Tensor, source: Tensor, take: Selection, where: str) -> Iterator[str]:
+    """Yield in what tokens are not whole ones, or not as many of the source as the loss is told."""
+    moved = mixed.from_source
+    if mixed.shares is not None:
+        yield f'shares are for blended tokens: promise = "blended" {where}'
+    if not same_bytes(mixed.tokens[~moved].detach(), target[~moved].detach()):
+        yield f'kept target tokens are not bit-identical: promise = "blended" says that they need not be {where}'
+    if not same_bytes(mixed.tokens[moved].detach(), _sources(mixed, source)[moved].to(target.dtype)):
         yield f"tokens from the source are not the source tokens that origin names {where}"
-    if abs(mixed.source_share - k / target.shape[1]) > 1e-9:
-        yield f"source_share is not k / tokens {where}"
+    counts = {int(count) for count in moved.sum(dim=1)}
+    if len(counts) > 1 or abs(mixed.source_share - moved.double().mean().item()) > 1e-9:
+        yield f"source_share is not k / tokens, k source tokens in every example {where}"
+    elif take.indices.shape[1] and not mixed.source_share:
+        yield f"no token is of the source where some are asked for {where}"
+
+
+def _blended(mixed: Mixed, target: Tensor, source: Tensor, take: Selection, where: str) -> Iterator[str]:
+    """Yield in what tokens are not the sums that their shares say, or the loss is told another share."""
+    shares = mixed.shares
+    if shares is None or shares.shape != mixed.from_source.shape or not shares.is_floating_point():
+        yield f"blended tokens need shares [batch tokens], floating-point numbers {where}"
+        return
+    if not bool(((shares >= 0) & (shares <= 1)).all()) or not torch.equal(shares > 0, mixed.from_source):
+        yield f"shares leave [0, 1], or are not above 0 exactly where from_source is True {where}"
+        return
+    weight = shares.detach().double()[..., None]
+    if far_apart(mixed.tokens.detach().double(), (1 - weight) * target.detach().double() + weight * _sources(mixed, source).double(), 1e-5):
+        yield f"tokens are not (1 - share) target + share source, of the source tokens that origin names {where}"
+    if bool((shares.detach().double().mean(dim=1) - mixed.source_share).abs().gt(1e-6).any()):
+        yield f"source_share is not the mean of shares in every example {where}"
+    elif take.indices.shape[1] and not mixed.source_share:
+        yield f"no token has a share of the source where some are asked for {where}"
+
+
+def _sources(mixed: Mixed, source: Tensor) -> Tensor:
+    """Return the source token that origin names for each place [batch tokens dim]; at target tokens, some."""
+    return source.detach().gather(1, mixed.origin.clamp_min(0)[..., None].expand(-1, -1, source.shape[-1]))

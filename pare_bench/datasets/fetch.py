@@ -28,7 +28,7 @@ from pare_bench.datasets.official import OfficialFiles, is_present
 from pare_bench.digests.files import file_digests, write_atomically
 from pare_bench.digests.locks import locked
 from pare_bench.errors import DataMissingError, EnvironmentFault, IntegrityError, PareBenchError
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 if TYPE_CHECKING:
     import requests

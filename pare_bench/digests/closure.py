@@ -32,7 +32,6 @@ PLUMBING = frozenset(
         "pare_bench.records",
         "pare_bench.registry",
         "pare_bench.training.progress",
-        "pare_bench.version",
     }
 )
 #: Files in a package that are neither code nor data.

@@ -21,7 +21,7 @@ from pare_bench.datasets.token_file import TokenFile
 from pare_bench.errors import UsageError
 from pare_bench.model.device import present
 from pare_bench.registry.names import Registry
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 Layer = Literal["embedding", "last"]
 

@@ -20,6 +20,8 @@ from pare_bench.registry import specs
 PROJECT = "pare_bench"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+#: Hooks that are told what happens; all others register.
+OBSERVING = ("pare_bench_run_started", "pare_bench_epoch", "pare_bench_run_finished")
 
 
 @hookspec

@@ -42,10 +42,9 @@ class Registry:
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
         by_name = {info.name: info for info in plugins.infos if info.error is None}
         for kind, (hook, _) in KINDS.items():
-            for implementation in getattr(plugins.manager.hook, hook).get_hookimpls():
-                info = by_name[implementation.plugin_name]
-                for spec in plugins.yielded[info.name, kind]:
-                    self._add(kind, Entry(spec, info))
+            for name in dict.fromkeys(implementation.plugin_name for implementation in getattr(plugins.manager.hook, hook).get_hookimpls()):
+                for spec in plugins.yielded[name, kind]:
+                    self._add(kind, Entry(spec, by_name[name]))
 
     @classmethod
     def from_environment(cls) -> Registry:
@@ -84,9 +83,7 @@ class Registry:
         """
         entries = self._of_kind(kind)
         if name not in entries:
-            broken = ", ".join(info.name for info in self.plugins.broken)
-            hint = f"pare-bench list {kind}" + (f"  (plugins that could not be loaded: {broken}; see pare-bench plugins)" if broken else "")
-            raise unknown_name(kind, name, entries, hint=hint)
+            raise unknown_name(kind, name, entries, hint=f"pare-bench list {kind}{self.plugins.broken_hint()}")
         return entries[name]
 
     def spec(self, kind: str, name: str) -> Any:

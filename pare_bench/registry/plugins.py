@@ -9,12 +9,14 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import pluggy
 
-from pare_bench.errors import PluginError, nearest
+from pare_bench.errors import PareBenchError, PluginError, nearest
 from pare_bench.registry import hookspecs, specs
+from pare_bench.registry.stated import API_ATTRIBUTE, stated_api
+from pare_bench.registry.versions import PLUGIN_API, __version__
 
 GROUP = "pare_bench"
 SELECTION_VARIABLE = "PARE_BENCH_PLUGINS"
@@ -36,13 +38,14 @@ KINDS: Mapping[str, tuple[str, type]] = {
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """Where a plugin came from; ``error`` says why it could not be loaded (None: it was)."""
+    """Where a plugin came from; ``error`` says why it could not be loaded (None: it was), ``api`` which plugin API it states that it needs."""
 
     name: str
     module: str
     distribution: str
     version: str
     error: str | None = None
+    api: int | None = None
 
     def __str__(self) -> str:
         return f"'{self.name}' ({self.distribution} {self.version})"
@@ -60,6 +63,20 @@ class Plugins:
     def broken(self) -> tuple[PluginInfo, ...]:
         """Plugins that could not be loaded."""
         return tuple(info for info in self.infos if info.error is not None)
+
+    def broken_hint(self) -> str:
+        """Return what a hint about an unknown name says of plugins that could not be loaded; "" where all could."""
+        names = ", ".join(info.name for info in self.broken)
+        return f"  (plugins that could not be loaded: {names}; see pare-bench plugins)" if names else ""
+
+    def only(self, name: str) -> Plugins:
+        """Return one of the loaded plugins by itself."""
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        manager.register(self.manager.get_plugin(name), name)
+        return Plugins(
+            manager, tuple(info for info in self.infos if info.name == name), {key: value for key, value in self.yielded.items() if key[0] == name}
+        )
 
     def notify(self, hook: str, **arguments: object) -> dict[str, float]:
         """Call an observing hook, each implementation with copies of its own; what one raises becomes a warning, never a failed run.
@@ -83,7 +100,8 @@ def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterabl
     """Load the plugins that ``PARE_BENCH_PLUGINS`` allows.
 
     Unset: all installed ones. ``none``: only pare-bench's own. ``a,b``: pare-bench's own and exactly those. A plugin that cannot be imported,
-    that names an unknown hook or whose hook fails is kept in :attr:`Plugins.infos` with its error, and nothing of it is registered.
+    that needs a newer plugin API, names an unknown hook or whose hook fails is kept in :attr:`Plugins.infos` with its error, and nothing of it is
+    registered.
 
     Raises:
         PluginError: ``PARE_BENCH_PLUGINS`` names a plugin that is not installed.
@@ -102,8 +120,8 @@ def load_plugins(environ: Mapping[str, str] | None = None, entry_points: Iterabl
         distribution = point.dist.name if point.dist else "unknown"
         version = point.dist.version if point.dist else "unknown"
         taken = next((info for info in infos if info.name == point.name), None)
-        error = f"the plugin name is already taken by {taken}" if taken else _register(manager, point, yielded)
-        infos.append(PluginInfo(point.name, point.value, distribution, version, error))
+        error, api = (f"the plugin name is already taken by {taken}", None) if taken else _register(manager, point, yielded)
+        infos.append(PluginInfo(point.name, point.value, distribution, version, error, api))
     return Plugins(manager, tuple(infos), yielded)
 
 
@@ -120,14 +138,41 @@ def _wanted(setting: str | None, installed: set[str]) -> set[str] | None:
     return names | set(OWN)
 
 
-def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoint, yielded: dict[tuple[str, str], Sequence[Any]]) -> str | None:
-    """Import and register one plugin, and add what its hooks yield to ``yielded``; return what went wrong, or None."""
+def _register(
+    manager: pluggy.PluginManager, point: importlib.metadata.EntryPoint, yielded: dict[tuple[str, str], Sequence[Any]]
+) -> tuple[str | None, int | None]:
+    """Import and register one plugin, and add what its hooks yield to ``yielded``; return what went wrong, or None, and the API that it states."""
     try:
         module = point.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - foreign code may fail in any way, or exit; it is reported by name and the tool goes on
-        return f"cannot be imported: {type(error).__name__}: {error}"
+        # What it cannot import may be what it needs a newer pare-bench for.
+        stated = stated_api(point)
+        return _unfit(stated) or f"cannot be imported: {type(error).__name__}: {error}", stated if _is_number(stated) else None
+    stated = getattr(module, API_ATTRIBUTE, None)
+    return _unfit(stated) or _registered(manager, point, module, yielded), stated if _is_number(stated) else None
+
+
+def _is_number(stated: object) -> TypeGuard[int]:
+    return isinstance(stated, int) and not isinstance(stated, bool)
+
+
+def _unfit(stated: object) -> str | None:
+    """Return why a plugin that states this API cannot be loaded here, or None."""
+    if stated is None:
+        return None
+    if not _is_number(stated) or stated < 1:
+        return f"states {API_ATTRIBUTE} = {stated!r}, not a whole number from 1 (this pare-bench has {PLUGIN_API})"
+    if stated > PLUGIN_API:
+        return f"needs plugin API {stated}, and pare-bench {__version__} has {PLUGIN_API}: upgrade pare-bench, or take an older version of the plugin"
+    return None
+
+
+def _registered(
+    manager: pluggy.PluginManager, point: importlib.metadata.EntryPoint, module: Any, yielded: dict[tuple[str, str], Sequence[Any]]
+) -> str | None:
+    """Register an imported plugin; return what went wrong, or None."""
     try:
         manager.register(module, name=point.name)
         # pluggy accepts misspelt hooks until asked; without this a typo would silently register nothing.
@@ -153,21 +198,26 @@ def _register(manager: pluggy.PluginManager, point: importlib.metadata.EntryPoin
 def collect(manager: pluggy.PluginManager, name: str) -> dict[tuple[str, str], Sequence[Any]] | str:
     """Call the registering hooks of one plugin, each once: what one yields may be there to be read once only.
 
-    Returns what they yield, by (plugin, kind), or which of them raises or yields something that is not its spec.
+    Returns what they yield, by (plugin, kind), or which of them raises, yields something that is not its spec, or a name twice.
     """
     found: dict[tuple[str, str], Sequence[Any]] = {}
     for kind, (hook, spec_class) in KINDS.items():
-        for implementation in getattr(manager.hook, hook).get_hookimpls():
-            if implementation.plugin_name != name:
-                continue
+        yielded: list[Any] = []
+        # One plugin may implement a hook twice, by functions with a ``specname``.
+        own = [implementation for implementation in getattr(manager.hook, hook).get_hookimpls() if implementation.plugin_name == name]
+        for implementation in own:
             try:
-                specs_of_kind = tuple(implementation.function())
+                yielded += implementation.function()
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
-                return f"fails in {hook}: {type(error).__name__}: {error}"
-            for spec in specs_of_kind:
-                if not isinstance(spec, spec_class):
-                    return f"yields {type(spec).__name__} from {hook}, which takes {spec_class.__name__}"
-            found[name, kind] = specs_of_kind
+                hint = f" ({error.hint})" if isinstance(error, PareBenchError) and error.hint else ""
+                return f"fails in {hook}: {type(error).__name__}: {error}{hint}"
+        for strange in [spec for spec in yielded if not isinstance(spec, spec_class)]:
+            return f"yields {type(strange).__name__} from {hook}, which takes {spec_class.__name__}"
+        names = [spec.name for spec in yielded]
+        for twice in [each for number, each in enumerate(names) if each in names[:number]]:
+            return f"yields {kind} '{twice}' twice from {hook}: give one of them another name, or take it out"
+        if own:
+            found[name, kind] = tuple(yielded)
     return found

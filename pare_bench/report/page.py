@@ -14,6 +14,7 @@ from pare_bench.comparison.printed import Printed
 from pare_bench.comparison.table_parts import ends, p_text, points_between, signed_points
 from pare_bench.errors import EnvironmentFault
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, RunRecord
+from pare_bench.registry.versions import __version__
 from pare_bench.report import MAX_RUNS, charts
 from pare_bench.report.beside import beside
 from pare_bench.report.content import UNKNOWN_VERSIONS, Row, Section, Versions, sections
@@ -22,7 +23,6 @@ from pare_bench.report.numbers import count, duration, number
 from pare_bench.report.ranking import Overview, overview, pareto_front
 from pare_bench.report.runs import RunGroup
 from pare_bench.statistics import smallest_seen
-from pare_bench.version import __version__
 
 Drawn = list[tuple[str, str]]
 

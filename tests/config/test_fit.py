@@ -17,7 +17,6 @@ from pare_bench.contracts.embedder import Embedder
 def pare_bench_embedders():
     yield EmbedderSpec(name="picture", summary="a sequence as a picture", target="plugin_of_picture:Picture", modality="sequence", tokens="image")
     yield EmbedderSpec(name="flat", summary="a picture as a sequence", target="plugin_of_picture:Picture", modality="image", tokens="sequence")
-    yield EmbedderSpec(name="graph", summary="of a modality of its own", target="plugin_of_picture:Picture", modality="graph")
 
 class Picture(Embedder):
     def __init__(self, params, *, inputs, backbone):
@@ -118,7 +117,6 @@ def test_a_plugins_embedder_says_for_which_bodies_it_makes_tokens(install):
     registry = Registry.from_environment()
     assert one(registry, "ecg", "embedder=picture", "backbone=nano_swin").backbone.name == "nano_swin"
     assert one(registry, "ninapro", "embedder=flat", "backbone=nano_text").backbone.name == "nano_text"
-    assert one(registry, "ninapro", "embedder=graph").embedder.name == "graph"
     with pytest.raises(UsageError, match="embedder 'picture' of task 'ecg' makes tokens of images"):
         one(registry, "ecg", "embedder=picture")
     with pytest.raises(UsageError, match="source 'docstrings' has no images, which backbone 'nano_swin' embeds"):

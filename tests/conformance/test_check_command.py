@@ -129,6 +129,84 @@ def test_a_component_of_others_that_asks_a_hub_itself_is_skipped(capsys, monkeyp
     assert "pare-bench check backbone:far" in found[0]["problems"][0]
 
 
+OBSERVERS = """
+import time
+from pare_bench import hookimpl
+
+@hookimpl
+def pare_bench_epoch(loss, score):
+    {epoch}
+
+@hookimpl
+def pare_bench_run_finished(record):
+    {finished}
+"""
+
+
+@pytest.mark.parametrize(
+    ("epoch", "finished", "problems"),
+    [
+        ("print(loss, score)", "print(record.status)", []),
+        (
+            "format(score, '.3f')",
+            "print(record.metrics[0].value)",
+            [
+                "raises in pare_bench_epoch: TypeError('unsupported format string passed to NoneType.__format__') [an epoch without validation]",
+                "raises in pare_bench_run_finished: IndexError('tuple index out of range') [a run is failed]",
+            ],
+        ),
+        ("time.sleep(0 if loss == loss else 1.1)", "record.status.x", None),
+    ],
+    ids=["good", "raises", "slow"],
+)
+def test_an_observer_is_told_of_runs_that_never_were(pare_bench, install, epoch, finished, problems):
+    """It goes by the name of its plugin; what it prints is no data."""
+    install("watch", OBSERVERS.format(epoch=epoch, finished=finished))
+    code, out, _ = pare_bench("check", "observer:watch", "--format", "json")
+    found = json.loads(out)
+    assert [(each["kind"], each["name"]) for each in found] == [("observer", "watch")]
+    if problems is None:
+        assert found[0]["problems"][0].startswith("takes 1.1 s in pare_bench_epoch, for which a run waits")
+        assert "raises in pare_bench_run_finished: AttributeError" in found[0]["problems"][1]
+    else:
+        assert found[0]["problems"] == problems
+    assert code == (ExitCode.GATE_NOT_MET if problems != [] else ExitCode.OK)
+
+
+def test_observers_are_checked_with_all_others(install):
+    from pare_bench.registry.names import Registry
+
+    install("watch", OBSERVERS.format(epoch="pass", finished="pass"))
+    install("other", "from pare_bench import hookimpl\n@hookimpl\ndef pare_bench_selectors():\n    return ()\n")
+    assert [name for kind, name in check._wanted(Registry.from_environment(), []) if kind == "observer"] == ["watch"]
+
+
+def test_what_could_not_be_loaded_is_hinted_at(install):
+    install("mine", "import a_module_that_is_not_there")
+    with pytest.raises(UnknownNameError) as caught:
+        check.check_command(["selector:mine"])
+    assert caught.value.hint == "pare-bench list  (plugins that could not be loaded: mine; see pare-bench plugins)"
+
+
+SUITE = """
+from pare_bench import SuiteSpec, hookimpl
+
+@hookimpl
+def pare_bench_suites():
+    yield SuiteSpec(name="mine", summary="s", tasks=("ecg", "textures", "not_there"))
+"""
+
+
+def test_a_suite_has_tasks_that_are_there_and_can_be_ranked(capsys, install):
+    install("mine", SUITE)
+    code, found, _ = call(capsys, "suite:mine")
+    assert code == ExitCode.GATE_NOT_MET
+    assert found[0]["problems"] == [
+        "its task 'textures' is source data, which methods learn from and no table ranks",
+        "its task 'not_there' is not registered",
+    ]
+
+
 def test_it_is_a_command(capsys):
     app = typer.Typer()
     app.command()(check.check_command)

@@ -1,6 +1,7 @@
 """The checks themselves: each deliberately wrong component must be found out, by the problem that it has."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from pare_bench.conformance import check_aligner, check_backbone, check_embedder
 from pare_bench.conformance.doubles import DenseField, ImageBody, ImageClasses, SequenceLabels, TextBody
 from pare_bench.contracts.aligner import Aligner
 from pare_bench.contracts.method import Method
+from pare_bench.contracts.mixer import Mixed, Mixer
 from pare_bench.contracts.selector import Selection, Selector
-from pare_bench.contracts.task import Metric, Split
+from pare_bench.contracts.task import Classes, InputShape, Metric, Split, Splits, Task
 from pare_bench.registry.specs import TaskSpec
 from pare_bench_baselines.fine_tuning import FullFineTuning
 
@@ -182,6 +184,140 @@ def test_mixers(mixer, words):
     assert_found(check_mixer(mixer), *words)
 
 
+class Stretch(Mixer):
+    """CutMix: neighbouring source tokens, whole, at places of the mixer's own choice."""
+
+    promise = "whole"
+
+    def __init__(self, params):
+        super().__init__(params)
+
+    def source_count(self, num_tokens, progress):
+        return num_tokens // 2
+
+    def forward(self, target, source, keep, take):
+        k = take.indices.shape[1]
+        start = int(torch.randint(target.shape[1] - k + 1, ()))
+        places = torch.arange(target.shape[1]).expand(len(target), -1)
+        inside = (places >= start) & (places < start + k)
+        arriving = source[:, : target.shape[1]]
+        return Mixed(torch.where(inside[..., None], arriving, target), inside, torch.where(inside, places, -1), k / target.shape[1])
+
+
+class Mixup(Stretch):
+    """Every token is partly source."""
+
+    promise = "blended"
+
+    def forward(self, target, source, keep, take):
+        share = take.indices.shape[1] / target.shape[1]
+        shares = torch.full(target.shape[:2], share, dtype=target.dtype)
+        origin = torch.arange(target.shape[1]).expand(len(target), -1) if share else torch.full(target.shape[:2], -1)
+        tokens = (1 - share) * target + share * source[:, : target.shape[1]]
+        return Mixed(tokens, shares > 0, origin, share, shares)
+
+
+class CutMixOfNoPromise(Stretch):
+    promise = "selected"
+
+
+class MixupOfNoPromise(Mixup):
+    promise = "whole"
+
+
+class Overpromising(Stretch):
+    promise = "best"
+
+
+class SoftStretch(Stretch):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, tokens=0.99 * mixed.tokens + 0.01 * target)
+
+
+class OtherTokens(Stretch):
+    def forward(self, target, source, keep, take):
+        return super().forward(target, source.flip(1), keep, take)
+
+
+class Nowhere(Stretch):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, origin=torch.where(mixed.from_source, source.shape[1], -1))
+
+
+class Uneven(Stretch):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        kept = mixed.from_source.clone()
+        kept[0] = False
+        return replace(mixed, tokens=torch.where(kept[..., None], mixed.tokens, target), from_source=kept, origin=torch.where(kept, mixed.origin, -1))
+
+
+class Nothing(Stretch):
+    def forward(self, target, source, keep, take):
+        nowhere = torch.zeros(target.shape[:2], dtype=torch.bool)
+        return Mixed(target.clone(), nowhere, torch.full(target.shape[:2], -1), 0.0)
+
+
+class OwnPlaces(Stretch):
+    def forward(self, target, source, keep, take):
+        with torch.random.fork_rng(devices=[]):
+            torch.seed()
+            return super().forward(target, source, keep, take)
+
+
+class NoShares(Mixup):
+    def forward(self, target, source, keep, take):
+        return replace(super().forward(target, source, keep, take), shares=None)
+
+
+class OtherShares(Mixup):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, shares=mixed.shares / 2, source_share=mixed.source_share / 2)
+
+
+class TooLarge(Mixup):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, shares=3 * mixed.shares)
+
+
+class OtherLambda(Mixup):
+    def forward(self, target, source, keep, take):
+        mixed = super().forward(target, source, keep, take)
+        return replace(mixed, source_share=mixed.source_share / 2)
+
+
+@pytest.mark.parametrize("mixer", [Stretch, Mixup])
+def test_mixers_that_do_not_ask_the_selector_conform_by_their_promise(mixer):
+    """Seen: neither CutMix, the hook's own example, nor mixup could conform."""
+    assert check_mixer(mixer) == []
+
+
+@pytest.mark.parametrize(
+    ("mixer", "words"),
+    [
+        (CutMixOfNoPromise, ("places that were not kept", 'promise = "whole"')),
+        (MixupOfNoPromise, ("shares are for blended tokens", 'promise = "blended"')),
+        (Overpromising, ("promise is 'best', not one of selected, whole, blended",)),
+        (SoftStretch, ("not the source tokens that origin names",)),
+        (OtherTokens, ("not the source tokens that origin names",)),
+        (Nowhere, ("origin names source tokens that do not exist",)),
+        (Uneven, ("k source tokens in every example",)),
+        (Nothing, ("no token is of the source",)),
+        (OwnPlaces, ("deterministic",)),
+        (NoShares, ("blended tokens need shares",)),
+        (OtherShares, ("not (1 - share) target + share source",)),
+        (TooLarge, ("shares leave [0, 1]",)),
+        (OtherLambda, ("source_share is not the mean of shares",)),
+    ],
+)
+def test_promises(mixer, words):
+    assert_found(check_mixer(mixer), *words)
+
+
 class Deaf(Patch2d):
     def forward(self, inputs):
         with torch.no_grad():
@@ -292,9 +428,43 @@ class Vector(L2):
         return features.sum(1)
 
 
+class Coral(Aligner):
+    """Covariances over n - 1 examples, as torch.cov computes them: NaN for one."""
+
+    def __init__(self, params, *, source_features, source_labels):
+        super().__init__(params, source_features=source_features, source_labels=source_labels)
+        self.source = source_features
+
+    def distance(self, features, source):
+        return (features.mean(0) - source.mean(0)).square().sum() + (features.T.cov() - source.T.cov()).square().sum()
+
+    def forward(self, features, labels=None):
+        return self.distance(features, self.source)
+
+
+class ByClass(Coral):
+    """Safe for one target example, not for a source class of one."""
+
+    def __init__(self, params, *, source_features, source_labels):
+        super().__init__(params, source_features=source_features, source_labels=source_labels)
+        self.classes = [source_features[source_labels == label] for label in source_labels.unique()]
+
+    def forward(self, features, labels=None):
+        doubled = torch.cat([features, features + 1e-3])
+        return sum(self.distance(doubled, members) for members in self.classes) / len(self.classes)
+
+
+class Rooted(L2):
+    def forward(self, features, labels=None):
+        return (features.mean(0) - self.source_mean).square().sum().sqrt()
+
+
 @pytest.mark.parametrize(
     ("aligner", "words"),
     [
+        (Coral, ("of a target class of one example", "nan")),
+        (ByClass, ("to a source class of one example", "nan")),
+        (Rooted, ("no finite gradient", "at the source's own features")),
         (Similarity, ("nearer",)),
         (Detached, ("differentiated",)),
         (FirstOnly, ("order",)),
@@ -316,6 +486,34 @@ class SharedGroup(ImageClasses):
     def simulate(self, split, count, index, rng):
         made = super().simulate(split, count, index, rng)
         return Split(made.inputs, made.targets, {"groups": np.arange(count)})
+
+
+class Noisy(ImageClasses):
+    """Test and validation are the training examples, with noise of 1%."""
+
+    change = staticmethod(lambda inputs, rng: inputs + 0.01 * rng.normal(size=inputs.shape))
+
+    def generated(self, seed, size):
+        splits = super().generated(seed, size)
+        rng = np.random.default_rng(seed)
+        parts = [Split(self.change(splits.train.inputs[: len(part)], rng).astype(np.float32), part.targets) for part in (splits.val, splits.test)]
+        return Splits(splits.train, *parts)
+
+
+class Brighter(Noisy):
+    """Test examples are training examples, 1.7 times as bright."""
+
+    change = staticmethod(lambda inputs, rng: 1.7 * inputs + 0.3)
+
+
+class OneCopy(ImageClasses):
+    """One test example is a training example but for rounding."""
+
+    def generated(self, seed, size):
+        splits = super().generated(seed, size)
+        inputs = splits.test.inputs.copy()
+        inputs[0] = splits.train.inputs[3] * np.float32(1 + 1e-6)
+        return Splits(splits.train, splits.val, Split(inputs, splits.test.targets))
 
 
 class OwnEntropy(ImageClasses):
@@ -361,6 +559,9 @@ class Infinite(DenseField):
     [
         (SharedExample, ("an example of", "too")),
         (SharedGroup, ("a group of", "too")),
+        (Noisy, ("of 'test' are nearly examples of 'train'",)),
+        (Brighter, ("of 'val' are nearly examples of 'train'",)),
+        (OneCopy, ("1 of 6 examples of 'test' are nearly examples of 'train'",)),
         (OwnEntropy, ("same seed gives other bytes",)),
         (SeedIgnored, ("another seed gives the same bytes",)),
         (Doubles, ("inputs are float64",)),
@@ -373,6 +574,75 @@ class Infinite(DenseField):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_tasks(task, words):
     assert_found(check_task(task), *words)
+
+
+class Shipped(Task):
+    """60 real examples; ``share`` of the test split are training examples, and of the training examples ``twice`` occur twice."""
+
+    name, version, inputs, target = "shipped", 1, InputShape(1, (24,)), Classes(2)
+    metrics = ImageClasses.metrics
+    sizes: ClassVar = {}
+    share, twice, noise = 0.0, 0.0, 0.0
+
+    def generated(self, seed, size):
+        raise NotImplementedError
+
+    def bundled(self, seed, track):
+        rows = np.random.default_rng(0).normal(size=(60, 1, 24)).astype(np.float32)
+        same = round(40 * self.twice)
+        rows[20 : 20 + same] = rows[:same]
+        order = np.random.default_rng(seed).permutation(60)
+        train, val, test = order[:40], order[40:50], order[50:].copy()
+        test[: round(10 * self.share)] = train[: round(10 * self.share)]
+        moved = rows + self.noise * np.random.default_rng(7).normal(size=rows.shape).astype(np.float32)
+        return Splits(*(Split(data[part], (part % 2).astype(np.int64)) for data, part in ((rows, train), (rows, val), (moved, test))))
+
+
+BUNDLED = TaskSpec(name="shipped", summary="s", target="m:C", modality="sequence", tiers=("bundled",))
+
+
+@pytest.mark.parametrize("twice", [0.0, 0.3])
+def test_real_examples_may_occur_twice(twice):
+    assert check_task(type("Mine", (Shipped,), {"twice": twice}), spec=BUNDLED) == []
+
+
+@pytest.mark.parametrize("twice", [0.0, 0.3])
+def test_bundled_data_whose_test_split_is_training_data_are_found(twice):
+    """Seen: a task whose bundled train and test splits were the same conformed."""
+    problems = check_task(type("Mine", (Shipped,), {"share": 1.0, "twice": twice}), spec=BUNDLED)
+    assert_found(problems, "10 of 10 examples of 'test' stand in 'train', too")
+    assert_found(check_task(type("Mine", (Shipped,), {"share": 1.0, "noise": 0.005}), spec=BUNDLED), "10 of 10", "nearly examples of 'train'")
+
+
+class NotANumber(ImageClasses):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        made.inputs[0, 0, 0, 0] = np.nan
+        return made
+
+
+class NotATarget(DenseField):
+    def simulate(self, split, count, index, rng):
+        made = super().simulate(split, count, index, rng)
+        made.targets[0, 0, 0] = np.nan
+        return made
+
+
+@pytest.mark.parametrize(
+    ("task", "said"), [(NotANumber, "inputs are not finite [train]"), (NotATarget, "targets leave [-inf, inf] or are not finite [train]")]
+)
+def test_nan_is_told_once_and_blames_nothing_else(task, said):
+    """Seen: NaN inputs were said to be changed by an augmentation that did nothing."""
+    assert check_task(task) == [said]
+
+
+def test_nan_predictions_are_not_said_to_depend_on_the_seed():
+    class Silent(Method):
+        def fit(self, data, context):
+            return Constant(np.asarray(data.train.targets).shape[1:] or (3,), np.nan)
+
+    problems = check_method(Silent)
+    assert problems == ["predictions are not finite [conformance_image]"]
 
 
 def test_a_task_must_agree_with_its_spec():

@@ -1,5 +1,6 @@
 """The pages for plugin authors say what is true: their code runs, every hook stands there with its exact arguments, every link leads somewhere."""
 
+import importlib
 import inspect
 import re
 import tomllib
@@ -7,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from pare_bench.cli import plugin_kit
 from pare_bench.registry import hookspecs, specs
 from pare_bench.registry.plugins import KINDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/hooks.md", "docs/add-a-task.md", "docs/add-a-selector.md", "docs/add-a-method.md")
+#: Kind -> its page.
+PAGE_OF = {kind: "docs/executors.md" if kind == "executor" else f"docs/add-a-{kind}.md" for kind in KINDS}
+PAGES = ("docs/hooks.md", *PAGE_OF.values())
+#: Pages that show the component of ``pare-bench plugins new`` as it is, under this name.
+SHOWN = {"mixer": "stretch", "embedder": "levelled", "backbone": "tiny", "aligner": "coral", "suite": "quick"}
 HOOKS = {name: function for name, function in vars(hookspecs).items() if name.startswith("pare_bench_")}
 
 
@@ -51,6 +57,17 @@ def test_every_hook_is_documented_with_its_exact_arguments(hook):
     assert f"`{hook}({arguments})`" in (ROOT / "docs/hooks.md").read_text()
 
 
+def test_the_observing_hooks_are_those_with_arguments():
+    assert set(hookspecs.OBSERVING) == {hook for hook, function in HOOKS.items() if inspect.signature(function).parameters}
+
+
+def test_every_page_is_linked_from_the_hooks():
+    text = (ROOT / "docs/hooks.md").read_text()
+    for kind, page in PAGE_OF.items():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{KINDS[kind][0]}()`")]
+        assert f"]({page.removeprefix('docs/')})" in row
+
+
 def test_no_hook_is_documented_that_does_not_exist():
     assert set(re.findall(r"pare_bench_[a-z_]+(?=\()", (ROOT / "docs/hooks.md").read_text())) == set(HOOKS)
 
@@ -64,7 +81,50 @@ def test_every_spec_is_documented_with_its_own_fields(kind):
         assert f"`{field}`" in row, field
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "add-a" in page])
+@pytest.mark.parametrize("kind", sorted(PAGE_OF))
+def test_pages_begin_with_a_new_plugin_and_end_with_its_check(kind):
+    text = (ROOT / PAGE_OF[kind]).read_text()
+    (name,) = re.findall(rf"^pare-bench plugins new (\w+) --kind {kind}$", text, re.MULTILINE)
+    made = plugin_kit.kit(kind, name)
+    assert text.index("plugins new") < text.index("\n## The ") if "\n## The " in text else text.index("plugins new") < text.index("\n## ")
+    assert f"\npip install -e ./{made.distribution}\npare-bench check {kind}:{name}\n" in text
+    *_, check, _ = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert check == "Check it"
+    assert "## What it promises" in text or kind == "executor"
+
+
+@pytest.mark.parametrize("kind", sorted(SHOWN))
+def test_pages_show_what_is_written(kind):
+    """One source: the templates of the kit."""
+    made, text = plugin_kit.kit(kind, SHOWN[kind]), (ROOT / PAGE_OF[kind]).read_text()
+    shown = [text for path, text in made.texts.items() if path.startswith("pare_bench_") and not path.endswith("__init__.py")]
+    assert len(shown) == (1 if kind == "suite" else 2)
+    for source in shown:
+        assert f"```python\n{source.rstrip()}\n```" in text
+
+
+@pytest.mark.parametrize("kind", sorted(set(PAGE_OF) - {"suite"}))
+def test_pages_have_the_exact_signatures_of_their_contract(kind):
+    contract = getattr(importlib.import_module(f"pare_bench.contracts.{kind}"), kind.capitalize())
+    rows = [line for line in (ROOT / PAGE_OF[kind]).read_text().splitlines() if line.startswith("| `")]
+    for name, member in vars(contract).items():
+        function = member.__func__ if isinstance(member, classmethod) else member
+        if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
+            assert any(line.startswith(f"| `{name}({arguments(function)})`") for line in rows), f"{name}({arguments(function)})"
+
+
+def arguments(function):
+    """``params, *, dim`` for ``(self, params: Params, *, dim: int)``."""
+    listed, named = [], False
+    for each in list(inspect.signature(function).parameters.values())[1:]:
+        if each.kind is each.KEYWORD_ONLY and not named:
+            listed.append("*")
+            named = True
+        listed.append(each.name if each.default is each.empty else f"{each.name}={each.default!r}")
+    return ", ".join(listed)
+
+
+@pytest.mark.parametrize("page", sorted(PAGE_OF.values()))
 def test_pages_end_in_a_checklist(page):
     last = (ROOT / page).read_text().rstrip().rpartition("\n## ")[2]
     title, _, items = last.partition("\n")

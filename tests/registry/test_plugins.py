@@ -1,5 +1,7 @@
 """Plugin loading with distributions that really lie on sys.path: selection, provenance, and survival of broken ones."""
 
+import json
+
 import pytest
 
 from pare_bench.errors import PluginError
@@ -47,10 +49,14 @@ def test_provenance(install):
             ("yields SelectorSpec from pare_bench_mixers", "takes MixerSpec"),
         ),
         (GOOD.format(name="x").replace("    yield", "    raise OSError('gone')\n    yield"), ("fails in pare_bench_selectors", "OSError: gone")),
-        (GOOD.format(name="No-Good"), ("fails in pare_bench_selectors", "'No-Good' is not allowed")),
+        (GOOD.format(name="No-Good"), ("fails in pare_bench_selectors", "'No-Good' is not allowed", "(use lower-case letters")),
+        (
+            GOOD.format(name="x").replace("Selector", "Method").replace("selectors", "methods").replace('"a test"', '"a test", slots=("gate",)'),
+            ("fails in pare_bench_methods", "method 'x' has slots with 'gate'", "known: backbone, embedder, selector, mixer, aligner, source"),
+        ),
         (GOOD.format(name="x").replace("    yield", "    return None\n    yield").replace("yield", "pass  #"), ("fails in pare_bench_selectors",)),
     ],
-    ids=["import", "raises", "syntax", "misspelt", "argument", "wrong spec", "hook fails", "bad name", "returns None"],
+    ids=["import", "raises", "syntax", "misspelt", "argument", "wrong spec", "hook fails", "bad name", "bad slot", "returns None"],
 )
 def test_a_broken_plugin_is_reported_and_stops_nothing(install, source, words):
     install("broken", source)
@@ -71,6 +77,80 @@ def test_a_good_hook_of_a_broken_plugin_registers_nothing(install):
     registry = Registry(load_plugins({}))
     assert "half_selector" not in registry.names("selector")
     assert "yields int from pare_bench_mixers" in registry.plugins.broken[0].error
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        GOOD.format(name="same") + GOOD.format(name="same").partition("def pare_bench_selectors():\n")[2],
+        GOOD.format(name="same") + '\n@hookimpl(specname="pare_bench_selectors")\ndef more():' + GOOD.format(name="same").partition("):")[2],
+    ],
+    ids=["in one hook", "in two functions"],
+)
+def test_a_plugin_that_yields_a_name_twice_is_told_so_by_its_own_name(install, twice):
+    """Seen: "registered by two plugins: 'mine' and 'mine'", and every command stopped."""
+    install("mine", twice)
+    registry = Registry(load_plugins({}))
+    assert info(registry.plugins, "mine").error == (
+        "yields selector 'same' twice from pare_bench_selectors: give one of them another name, or take it out"
+    )
+    assert "same" not in registry.names("selector")
+
+
+def test_a_hook_may_be_implemented_twice_by_one_plugin(install):
+    """Seen: the second function's specs took the place of the first one's."""
+    install(
+        "mine", GOOD.format(name="one") + '\n@hookimpl(specname="pare_bench_selectors")\ndef more():' + GOOD.format(name="two").partition("):")[2]
+    )
+    registry = Registry(load_plugins({}))
+    assert registry.plugins.broken == ()
+    assert {"one", "two"} <= set(registry.names("selector"))
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "api"),
+    [
+        ("PLUGIN_API = 1", None, 1),
+        ("PLUGIN_API: int = 1", None, 1),
+        ("", None, None),
+        ("PLUGIN_API = 2", "needs plugin API 2, and pare-bench 0.1.0 has 1: upgrade pare-bench, or take an older version of the plugin", 2),
+        ("PLUGIN_API = '1'", "states PLUGIN_API = '1', not a whole number from 1 (this pare-bench has 1)", None),
+        ("PLUGIN_API = 0", "states PLUGIN_API = 0, not a whole number from 1 (this pare-bench has 1)", 0),
+        ("PLUGIN_API = True", "states PLUGIN_API = True, not a whole number from 1 (this pare-bench has 1)", None),
+    ],
+)
+def test_a_plugin_says_which_api_it_needs(install, monkeypatch, said, error, api):
+    """A newer one is refused with one line, whether or not what it needs of it can be imported."""
+    monkeypatch.setattr("pare_bench.registry.plugins.__version__", "0.1.0")
+    install("mine", f"{said}\n{GOOD.format(name='mine')}")
+    found = info(load_plugins({}), "mine")
+    assert (found.error, found.api) == (error, api)
+    assert ("mine" in Registry(load_plugins({})).names("selector")) is (error is None)
+
+
+@pytest.mark.parametrize(
+    "needs",
+    ["from pare_bench import VideoSpec", "from pare_bench.registry import video", "def broken(:", "raise RuntimeError('old')"],
+)
+def test_a_plugin_of_a_newer_api_that_cannot_be_imported_says_why(install, needs):
+    """What it cannot import is what it needs the newer API for; a file that cannot be parsed says nothing."""
+    install("mine", f"PLUGIN_API = 7\n{needs}\n")
+    error = info(load_plugins({}), "mine").error
+    assert error.startswith("cannot be imported: SyntaxError" if "broken" in needs else "needs plugin API 7, and pare-bench")
+
+
+def test_a_newer_api_is_told_before_hooks_that_are_not_known(install):
+    install("mine", "PLUGIN_API = 2\n" + GOOD.format(name="x").replace("pare_bench_selectors", "pare_bench_videos"))
+    assert info(load_plugins({}), "mine").error.startswith("needs plugin API 2")
+
+
+def test_plugins_shows_the_api_and_the_refusal(install, pare_bench):
+    install("mine", f"PLUGIN_API = 2\n{GOOD.format(name='mine')}")
+    code, out, _ = pare_bench("plugins", "--format", "json")
+    (found,) = [each for each in json.loads(out) if each["name"] == "mine"]
+    assert (code, found["api"]) == (0, 2)
+    assert "needs plugin API 2" in found["error"]
+    assert "needs plugin API 2" in pare_bench("plugins")[1]
 
 
 def test_a_plugin_name_is_taken_once(install):

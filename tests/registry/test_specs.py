@@ -49,3 +49,48 @@ def test_suites_need_tasks_each_once(tasks):
 def test_arguments_are_named():
     with pytest.raises(TypeError):
         specs.SelectorSpec("good", "s", "a:B")
+
+
+WORDS = [
+    (specs.TaskSpec, {"modality": "sequense"}, "task 'mine' has modality 'sequense'; did you mean 'sequence'?", "known: image, sequence, table"),
+    (specs.TaskSpec, {"modality": 3}, "task 'mine' has modality 3", "known: image, sequence, table"),
+    (
+        specs.TaskSpec,
+        {"modality": "image", "tiers": ("generated", "offical")},
+        "task 'mine' has tiers with 'offical'; did you mean 'official'?",
+        "known: generated, bundled, official",
+    ),
+    (specs.TaskSpec, {"modality": "image", "tiers": "official"}, "task 'mine' has tiers 'official'", "write tiers=('official',)"),
+    (specs.TaskSpec, {"modality": "image", "tiers": ()}, "task 'mine' has no tier", "known: generated, bundled, official"),
+    (specs.TaskSpec, {"modality": "image", "tiers": ("official", "official")}, "task 'mine' has tiers ('official', 'official')", "each once"),
+    (specs.BackboneSpec, {"modality": "table"}, "backbone 'mine' has modality 'table'", "known: image, sequence"),
+    (specs.EmbedderSpec, {"modality": "tables"}, "embedder 'mine' has modality 'tables'; did you mean 'table'?", "known: image, sequence, table"),
+    (specs.EmbedderSpec, {"modality": "sequence", "tokens": "table"}, "embedder 'mine' has tokens 'table'", "known: image, sequence"),
+    (
+        specs.MethodSpec,
+        {"slots": ("backbone", "selectr")},
+        "method 'mine' has slots with 'selectr'; did you mean 'selector'?",
+        "known: backbone, embedder, selector, mixer, aligner, source",
+    ),
+    (specs.MethodSpec, {"slots": "backbone"}, "method 'mine' has slots 'backbone'", "write slots=('backbone',)"),
+    (specs.MethodSpec, {"slots": (1,)}, "method 'mine' has slots (1,)", "write slots=a tuple of texts"),
+    (specs.SuiteSpec, {"tasks": "ecg"}, "suite 'mine' has tasks 'ecg'", "write tasks=('ecg',)"),
+]
+
+
+@pytest.mark.parametrize(("spec", "fields", "message", "hint"), WORDS)
+def test_words_that_there_are_not(spec, fields, message, hint):
+    """Seen: an unknown modality, tier or slot was found when a run stumbled over it."""
+    target = {} if spec is specs.SuiteSpec else {"target": "a:B"}
+    with pytest.raises(PluginError) as caught:
+        spec(name="mine", summary="s", **target, **fields)
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+
+
+def test_the_words_are_those_that_a_run_knows():
+    from typing import get_args
+
+    from pare_bench.config.run_config import SLOTS, Tier
+
+    assert tuple(SLOTS) == specs.SLOTS
+    assert get_args(Tier) == specs.TIERS

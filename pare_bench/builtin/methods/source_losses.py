@@ -51,8 +51,8 @@ class LineSourceLoss(ClassSourceLoss):
     """Dense targets of sequences: the source head tells classes, and the target counts under its own tokens only."""
 
     def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor:
-        """Return 1 at places under target tokens, 0 under source tokens."""
-        kept = (~mixed.from_source).float()
+        """Return 1 at places under target tokens, 0 under source tokens, between them under blended ones."""
+        kept = 1 - mixed.place_shares()
         length = batch.targets.shape[-1]
         return kept.repeat_interleave(-(-length // kept.shape[1]), 1)[:, :length]
 
@@ -70,17 +70,20 @@ class PatchSourceLoss(SourceLoss):
         self.head = nn.Linear(network.backbone.feats, 1)
 
     def forward(self, features: Float[Tensor, "batch places feats"], mixed: Mixed, source: SourceBatch) -> Tensor:
-        """Return the binary cross-entropy at the replaced places."""
+        """Return the binary cross-entropy at the replaced places; of blended ones, each as much as it has of the source."""
         logits = self.head(features).transpose(1, 2).unflatten(2, self.out_grid)
         if self.out_grid != self.grid:
             logits = F.interpolate(logits, self.grid, mode="bilinear")
         shares = F.adaptive_avg_pool2d(source.masks().unsqueeze(1).float(), (self.grid[0], self.grid[1])).flatten(1)
         moved = shares.gather(1, mixed.origin.clamp_min(0))
-        return F.binary_cross_entropy_with_logits(logits.flatten(1)[mixed.from_source], moved[mixed.from_source])
+        if mixed.shares is None:
+            return F.binary_cross_entropy_with_logits(logits.flatten(1)[mixed.from_source], moved[mixed.from_source])
+        losses = F.binary_cross_entropy_with_logits(logits.flatten(1), moved, reduction="none")
+        return (losses * mixed.shares).sum() / mixed.shares.sum()
 
     def target_weight(self, mixed: Mixed, batch: Batch) -> Tensor:
-        """Return 1 at pixels under target patches, 0 under source patches."""
-        kept = (~mixed.from_source).float().unflatten(1, self.grid).unsqueeze(1)
+        """Return 1 at pixels under target patches, 0 under source patches, between them under blended ones."""
+        kept = (1 - mixed.place_shares()).unflatten(1, self.grid).unsqueeze(1)
         return F.interpolate(kept, tuple(batch.targets.shape[-2:]), mode="nearest").squeeze(1)
 
     def chance(self, source: Source) -> float:
