@@ -379,6 +379,7 @@ def without(desk):
     return {"PYTHONPATH": os.pathsep.join([str(hidden), desk.environment["PYTHONPATH"]])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [(), ("--jobs", "1")], ids=["local", "processes"])
 @pytest.mark.parametrize("wrong", CANNOT_BE)
 def test_a_store_that_cannot_be_used_is_one_line_and_no_failed_run(wrong, jobs, desk):

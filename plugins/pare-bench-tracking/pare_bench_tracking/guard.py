@@ -29,7 +29,8 @@ class Guard:
         self.variable, self.module, self.needs = variable, module, needs
         self._trackers: dict[Path, Tracker] = {}
         self._given_up: set[str] = set()
-        self._told: set[str] = set()
+        #: Kinds of errors that have been told: their texts name runs, and of a hundred runs one line is wanted.
+        self._told: set[type[Exception]] = set()
 
     def call(self, what: str, run_id: str, *told: Any) -> None:
         """Tell the tracker; once it has failed with a run, it is told of its end alone, which brings what is missing."""
@@ -40,7 +41,10 @@ class Guard:
             getattr(self._tracker(text), what)(run_id, *told)
         except Exception as error:  # noqa: BLE001 - a store may fail in any way; training is worth more than its picture
             self._given_up.add(run_id)
-            self._warn(f"{self.variable}='{text}': {_in_words(error, self.needs)}; runs go on without")
+            if type(error) not in self._told:
+                self._told.add(type(error))
+                line = f"{self.variable}='{text}': {_in_words(error, self.needs)}; runs go on without"
+                warnings.warn(line, RuntimeWarning, stacklevel=2)
 
     def _tracker(self, text: str) -> Tracker:
         if "://" in text:
@@ -50,11 +54,6 @@ class Guard:
         if place not in self._trackers:
             self._trackers[place] = importlib.import_module(self.module).Store(place)
         return self._trackers[place]
-
-    def _warn(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
-            warnings.warn(line, RuntimeWarning, stacklevel=2)
 
 
 def _in_words(error: Exception, needs: str) -> str:
