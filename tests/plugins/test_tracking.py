@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import socket_guard
@@ -123,6 +124,11 @@ class Desk:
             time.sleep(0.05)
 
 
+def forget():
+    for name in [name for name in sys.modules if name.startswith(("pare_bench_tracking", "method_of_moody", "plugin_of_moody"))]:
+        del sys.modules[name]
+
+
 @pytest.fixture
 def desk(site, tables, tmp_path, pare_bench, monkeypatch):
     made = Desk(tmp_path, pare_bench)
@@ -136,8 +142,7 @@ def desk(site, tables, tmp_path, pare_bench, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     yield made
     assert not list((tmp_path / "here").iterdir()), "nothing is left in the current folder"
-    for name in [name for name in sys.modules if name.startswith(("pare_bench_tracking", "method_of_moody", "plugin_of_moody"))]:
-        del sys.modules[name]
+    forget()
 
 
 def read_mlflow(path, experiment="pare-bench"):
@@ -408,6 +413,41 @@ def test_a_store_that_cannot_be_used_is_one_line_and_no_failed_run(wrong, jobs, 
         assert line.endswith("; runs go on without")
     assert "Traceback" not in err
     assert "failed in" not in err
+
+
+def test_a_run_that_is_given_up_is_told_its_end_and_is_tried_again_when_it_starts_again(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    monkeypatch.setenv(MLFLOW, str(tmp_path / "place"))
+    from pare_bench_tracking.guard import Guard
+
+    told = []
+
+    class Store:
+        def __init__(self, place):
+            told.append(place)
+
+        def __getattr__(self, what):
+            def tell(run_id, *_):
+                told.append((what, run_id))
+                if (what, told.count(("started", "one"))) == ("epoch", 1):
+                    raise OSError(f"disk full, and {run_id} is not written")
+
+            return tell
+
+    monkeypatch.setitem(sys.modules, "store_of_a_test", SimpleNamespace(Store=Store))
+    guard = Guard(MLFLOW, "store_of_a_test", "nothing")
+
+    def tell():
+        for run_id in ("one", "two", "one"):
+            for what in ("started", "epoch", "epoch", "finished"):
+                guard.call(what, run_id)
+
+    with pytest.warns(RuntimeWarning, match="place': disk full, and one is not written; runs go on without") as lines:
+        tell()
+    forget()
+    assert len(lines) == 1
+    skips = [("started", "one"), ("epoch", "one"), ("finished", "one"), ("started", "two"), ("epoch", "two"), ("finished", "two")]
+    assert told == [tmp_path / "place", *skips, ("started", "one"), ("epoch", "one"), ("epoch", "one"), ("finished", "one")]
 
 
 @pytest.mark.slow

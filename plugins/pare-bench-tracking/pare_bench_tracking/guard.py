@@ -35,6 +35,8 @@ class Guard:
     def call(self, what: str, run_id: str, *told: Any) -> None:
         """Tell the tracker; once it has failed with a run, it is told of its end alone, which brings what is missing."""
         text = os.environ.get(self.variable, "").strip()
+        if what == "started":
+            self._given_up.discard(run_id)
         if not text or (run_id in self._given_up and what != "finished"):
             return
         try:
