@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
+import inspect
 import os
+import sys
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,8 @@ GROUP = "pare_bench"
 SELECTION_VARIABLE = "PARE_BENCH_PLUGINS"
 #: Loaded whatever ``PARE_BENCH_PLUGINS`` says: without them the tool has no content. They use the same hooks as everybody.
 OWN = ("builtin", "baselines")
+#: Characters of a plugin's error in a line of ours.
+_LONGEST = 300
 #: kind -> (registering hook, what it yields); the order is the order of ``pare-bench list``.
 KINDS: Mapping[str, tuple[str, type]] = {
     "suite": ("pare_bench_suites", specs.SuiteSpec),
@@ -78,6 +82,10 @@ class Plugins:
             manager, tuple(info for info in self.infos if info.name == name), {key: value for key, value in self.yielded.items() if key[0] == name}
         )
 
+    def observe(self, hook: str) -> bool:
+        """Return whether any plugin implements an observing hook."""
+        return bool(getattr(self.manager.hook, hook).get_hookimpls())
+
     def notify(self, hook: str, **arguments: object) -> dict[str, float]:
         """Call an observing hook, each implementation with copies of its own; what one raises becomes a warning, never a failed run.
 
@@ -91,7 +99,7 @@ class Plugins:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - an observer may fail in any way, or want to exit, and must not take the run with it
-                warnings.warn(f"plugin '{implementation.plugin_name}' failed in {hook}: {error!r}", RuntimeWarning, stacklevel=2)
+                _warn(f"plugin '{implementation.plugin_name}' failed in {hook}: {_in_a_line(error)}")
             seconds[implementation.plugin_name] = seconds.get(implementation.plugin_name, 0.0) + time.perf_counter() - began
         return seconds
 
@@ -184,15 +192,50 @@ def _registered(
         pending = [name for name in vars(module) if name.startswith("pare_bench_") and name not in known]
         close = nearest(pending[0], known) if pending else None
         return f"does not fit the hooks: {' '.join(str(error).split())}" + (f" (did you mean '{close}'?)" if close else "")
-    if not manager.get_hookcallers(module):
+    callers = manager.get_hookcallers(module)
+    problem = None if callers else "has no hooks: no function of it is marked with @pare_bench.hookimpl"
+    for caller in callers or ():
+        problem = problem or next((_never_run(each) for each in caller.get_hookimpls() if each.plugin_name == point.name), None)
+    if problem is not None:
         manager.unregister(name=point.name)
-        return "has no hooks: no function of it is marked with @pare_bench.hookimpl"
+        return problem
     found = collect(manager, point.name)
     if isinstance(found, str):
         manager.unregister(name=point.name)
         return found
     yielded |= found
     return None
+
+
+def _never_run(implementation: pluggy.HookImpl) -> str | None:
+    """Return why a call of this implementation would do nothing, None where it does something."""
+    name, function = implementation.function.__name__, implementation.function
+    if implementation.hookwrapper or implementation.wrapper:
+        return f"has a wrapper around {name}: each plugin is called by itself, so there is nothing to wrap; use a plain @hookimpl"
+    registering = name in {hook for hook, _ in KINDS.values()}
+    lazy = inspect.iscoroutinefunction(function) or (
+        not registering and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function))
+    )
+    return f"has a {name} that never runs: it is a coroutine or a generator; use a plain function without yield and async" if lazy else None
+
+
+def _warn(text: str) -> None:
+    try:
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    except RuntimeWarning:
+        # Warnings are errors here (-W error); of an observer's failure nothing may become one.
+        sys.stderr.write(f"warning: {text}\n")
+
+
+def _in_a_line(error: BaseException) -> str:
+    """Return an error as one line of a bounded length; one that cannot show itself goes by its type."""
+    try:
+        text = " ".join(repr(error).split())
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - foreign code, too
+        return type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def collect(manager: pluggy.PluginManager, name: str) -> dict[tuple[str, str], Sequence[Any]] | str:

@@ -21,7 +21,6 @@ from pare_bench.records.predictions import PredictionsFolder, outputs_digest
 from pare_bench.records.record import CurveRecord, HealthRecord, ProbeRecord, RunRecord, TrainingRecord
 from pare_bench.registry.names import Registry
 from pare_bench.runs.held import Seal, checked_outputs, handed, read_only
-from pare_bench.runs.observed import Observed
 from pare_bench.runs.preparation import Prepared
 from pare_bench.runs.recording import Clock, failure, recorded
 from pare_bench.runs.seclusion import SecludedRegistry, secluded
@@ -70,14 +69,11 @@ def _run(
     cause: str | None,
 ) -> RunRecord:
     config = prepared.config
-    reporter = Observed(reporter, registry.plugins, prepared.run_id)
-    reporter.started(config)
     clock = Clock(seconds={"prepare": prepared.seconds})
     unexpected: BaseException | None = None
     try:
         with interrupts_shown(), PeakMemory() as memory, MemoryLimit(config.device):
             outcome = _fit_and_score(registry, prepared, reporter, clock, checkpoint, predictions)
-        reporter.tell_slow(sum(clock.seconds.values()))
         outcome["peak_memory_mb"] = memory.megabytes
         return recorded(registry, prepared, clock, {**outcome, "cause": cause}, command)
     except RunFault as error:

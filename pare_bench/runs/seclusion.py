@@ -42,6 +42,8 @@ class _Watch:
         self.places = tuple(os.path.realpath(place) for place in places)
         self.thread = threading.get_ident()
         self.seen: list[str] = []
+        #: Whether an observer is at work, and not the method.
+        self.observing = False
 
     def note(self, path: str) -> None:
         """Remember a path below the places, and refuse it.
@@ -51,6 +53,8 @@ class _Watch:
         """
         found = os.path.realpath(path)
         if any(found == place or found.startswith((place + os.sep, place + ".")) for place in self.places):
+            if self.observing:
+                raise RunFault(f"an observer opens '{found}', which is closed while a method learns", hint="look at it in pare_bench_run_finished")
             self.seen.append(found)
             raise RunFault(f"the method opens '{found}', which holds what it is scored on", hint="use the data it is handed")
 
@@ -81,6 +85,20 @@ def secluded(places: Sequence[Path]) -> Iterator[None]:
         del _watches[watch.thread]
     if watch.seen:
         raise RunFault(f"the method has tried to open '{watch.seen[0]}', which holds what it is scored on", hint="use the data it is handed")
+
+
+@contextmanager
+def observing() -> Iterator[None]:
+    """Inside, this thread runs an observer: what is closed to the method is closed to it, too, but its reaching is not the method's."""
+    watch = _watches.get(threading.get_ident())
+    if watch is None:
+        yield
+        return
+    watch.observing = True
+    try:
+        yield
+    finally:
+        watch.observing = False
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

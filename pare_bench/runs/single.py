@@ -24,6 +24,7 @@ from pare_bench.registry.names import Registry
 from pare_bench.runs.epoch_log import EpochLog
 from pare_bench.runs.limits import OverLimitError, within
 from pare_bench.runs.marks import RunningRuns
+from pare_bench.runs.observed import Observed
 from pare_bench.runs.preparation import Prepared, prepare
 from pare_bench.runs.recording import Clock, failed, not_begun
 from pare_bench.training.distributed import Processes
@@ -238,11 +239,13 @@ class Runs:
 
         checkpoint = CheckpointFolder(self.store.root / "checkpoints" / prepared.run_id, self.manner.resume)
         predictions = PredictionsFolder(self.store.root / "predictions", self.manner.predictions)
+        observed = Observed(self._reporter(prepared), self.registry.plugins, prepared.run_id)
         clock = Clock()
         code = ExitCode.SOME_RUNS_FAILED
         try:
             with within(self.manner.time_limit, self.manner.memory_limit):
-                record = run(self.registry, prepared, self._reporter(prepared), self.command, checkpoint, predictions, why)
+                observed.started(prepared.config)
+                record = run(self.registry, prepared, observed, self.command, checkpoint, predictions, why)
         except OverLimitError as error:
             if launched_processes() > 1:
                 raise
@@ -253,13 +256,13 @@ class Runs:
             if self.manner.fail_fast or launched_processes() > 1:
                 raise
             record, code = failed(self.registry, prepared, clock, error, why, self.command), error.exit_code
-        return self._save(record, code, checkpoint)
+        return self._save(record, code, checkpoint, observed)
 
     def _reporter(self, prepared: Prepared) -> Reporter:
         log = self.manner.log
         return self.display if log is None else EpochLog(self.display, Path(log), prepared.config, prepared.run_id)
 
-    def _save(self, record: RunRecord, code: ExitCode, checkpoint: CheckpointFolder | None = None) -> Result:
+    def _save(self, record: RunRecord, code: ExitCode, checkpoint: CheckpointFolder | None = None, observed: Observed | None = None) -> Result:
         result = self._result(record, False, code)
         # Before it is saved: whoever interrupts once the file is there is told of it.
         self.results.append(result)
@@ -268,7 +271,7 @@ class Runs:
             self._marks.end(record.run_id)
             if checkpoint is not None and record.status != "failed":
                 checkpoint.remove()
-            self.registry.plugins.notify("pare_bench_run_finished", record=record)
+            (observed or Observed(self.display, self.registry.plugins, record.run_id)).finished(record)
             self.summary.update()
         self.display.end(result)
         return result

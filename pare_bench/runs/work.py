@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,7 +47,7 @@ def carry_out(item: WorkItem) -> Outcome:
     manner = Manner(**item.flags, time_limit=item.time_limit, memory_limit=item.memory_limit)
     runs = Runs(_registry(os.environ.get(SELECTION_VARIABLE)), store, display, _NoSummary(), item.command, manner)
     try:
-        with ended_by_signal(), interrupts_shown():
+        with ended_by_signal(), interrupts_shown(), _warnings_noted(display):
             found = runs.one(config)
     except KeyboardInterrupt:
         return Outcome(item.number, interrupted=True, notes=tuple(display.notes))
@@ -58,6 +61,14 @@ def carry_out(item: WorkItem) -> Outcome:
         return Outcome(item.number, left=found.owner, notes=notes)
     record = found.record.model_dump(mode="json", by_alias=True)
     return Outcome(item.number, record=record, served=found.served, exit_code=int(found.exit_code), notes=notes)
+
+
+@contextmanager
+def _warnings_noted(display: Reporting) -> Iterator[None]:
+    """Inside, a warning is a line among those that go back with the run: nobody may be reading what a worker writes to its stderr."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: display.note(f"warning: {message}")
+        yield
 
 
 @lru_cache(maxsize=1)

@@ -217,6 +217,21 @@ def test_a_failing_observer_is_a_warning(install):
     assert plugin_of_good_watch.seen == ["abc"]
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("@hookimpl(wrapper=True)\ndef pare_bench_run_started():\n    return (yield)\n", "has a wrapper around pare_bench_run_started"),
+        ("@hookimpl(hookwrapper=True)\ndef pare_bench_tasks():\n    yield\n", "has a wrapper around pare_bench_tasks"),
+        ("@hookimpl\ndef pare_bench_epoch(loss):\n    yield loss\n", "has a pare_bench_epoch that never runs: it is a coroutine or a generator"),
+        ("@hookimpl\nasync def pare_bench_run_finished(record):\n    print(record)\n", "has a pare_bench_run_finished that never runs"),
+    ],
+)
+def test_a_hook_whose_call_would_do_nothing_is_refused(install, source, said):
+    """Seen: an observer with a yield in it, or one that wraps the others, was "ok" and told nothing, ever."""
+    install("lazy", f"from pare_bench import hookimpl\n{source}")
+    assert said in info(load_plugins({}), "lazy").error
+
+
 def test_a_hook_is_called_once_and_may_yield_what_can_be_read_once(install):
     """Seen: hooks were called twice, and a plugin that gave a generator made at import registered nothing and was "ok"."""
     install(
