@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pare_bench.config.run_config import RunConfig
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
+    from pare_bench.runs.campaign import Execution
     from pare_bench.runs.single import Result
 
 
@@ -131,6 +132,7 @@ def run_command(
                 output.note(f"{each.config.label()} cannot begin: {each.error}")
         begun = [each for each in planned if not isinstance(each, Unresolved)]
         _print_plan(begun, format)
+        _print_script(registry, begun, store, execution, format)
         _tell_power(store, begun)
         return ExitCode.OK
     store.check_writable()
@@ -261,6 +263,16 @@ def _print_plan(configs: list[RunConfig], chosen: RunFormat | None) -> None:
         for config in configs
     ]
     _print_table(columns, rows, chosen, title=f"{len(configs)} runs")
+
+
+def _print_script(registry: Registry, configs: list[RunConfig], store: Store, execution: Execution, chosen: RunFormat | None) -> None:
+    """Show what the executor would hand to another system; beside a JSON document, on stderr."""
+    from pare_bench.runs.campaign import described
+    from pare_bench.runs.single import Manner
+
+    text = described(registry, configs, store, command=shlex.join(["pare-bench", *sys.argv[1:]]), execution=execution, manner=Manner())
+    if text:
+        (output.note if chosen is RunFormat.JSON else output.write)(text)
 
 
 def _print_results(results: list[Result], out: Path, chosen: RunFormat | None) -> None:
