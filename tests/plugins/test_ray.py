@@ -32,7 +32,11 @@ def records(folder: Path):
 
 def ray_processes():
     """Return what works; two agents that Ray starts beside it look once a minute whether it still does."""
-    found = [each for each in psutil.process_iter(["name", "cmdline"]) if each.info["name"] in ("raylet", "gcs_server") or "ray::" in str(each.info["cmdline"])]
+    found = [
+        each
+        for each in psutil.process_iter(["name", "cmdline"])
+        if each.info["name"] in ("raylet", "gcs_server") or "ray::" in str(each.info["cmdline"])
+    ]
     return [each for each in found if "Agent" not in str(each.info)]
 
 

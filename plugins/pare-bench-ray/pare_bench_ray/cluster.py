@@ -15,7 +15,7 @@ from pare_bench.errors import EnvironmentFault
 # Ray would tell its makers how it is used; nothing here opens a connection that nobody asked for. It is read when Ray is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-import ray  # noqa: E402
+import ray
 
 #: Seconds in which somebody must answer at an address.
 _ANSWERS = 10.0
@@ -69,7 +69,9 @@ def resources() -> str:
     """Return what the nodes of the cluster have, in words."""
     found = ray.cluster_resources()
     memory = found.get("memory", 0.0) / 2**30
-    return f"{found.get('CPU', 0):g} CPUs, {found.get('GPU', 0):g} GPUs, {memory:.1f} GB on {len([node for node in ray.nodes() if node['Alive']])} nodes"
+    return (
+        f"{found.get('CPU', 0):g} CPUs, {found.get('GPU', 0):g} GPUs, {memory:.1f} GB on {len([node for node in ray.nodes() if node['Alive']])} nodes"
+    )
 
 
 def _check_that_somebody_answers(address: str) -> None:

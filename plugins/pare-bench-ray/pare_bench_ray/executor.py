@@ -84,7 +84,9 @@ class Ray(Executor):
             outcome: Outcome = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             if "failed to import on the worker" in str(error.cause):
-                raise EnvironmentFault(f"the workers of the Ray cluster lack something: {str(error.cause).strip().splitlines()[-1]}", hint=_INSTALL) from error
+                raise EnvironmentFault(
+                    f"the workers of the Ray cluster lack something: {str(error.cause).strip().splitlines()[-1]}", hint=_INSTALL
+                ) from error
             # What the work has raised, as it would be raised here.
             raise error.cause from None
         except ray.exceptions.TaskCancelledError:
