@@ -36,9 +36,12 @@ job = 100 + len(list(HOME.glob("*.sh")))
 found = re.search(r"--array=0-(\\d+)", script)
 for index in range(int(found[1]) + 1) if found else [None]:
     name = f"{job}" if index is None else f"{job}_{index}"
-    more = {"SLURM_JOB_ID": str(job)} if index is None else {"SLURM_JOB_ID": str(job + index), "SLURM_ARRAY_JOB_ID": str(job), "SLURM_ARRAY_TASK_ID": str(index)}
+    more = {"SLURM_JOB_ID": str(job + (index or 0)), "PLAYED_JOB": name}
+    if index is not None:
+        more |= {"SLURM_ARRAY_JOB_ID": str(job), "SLURM_ARRAY_TASK_ID": str(index)}
     with (HOME / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(["bash", str(HOME / f"{job}.sh")], env={**os.environ, **more, "PLAYED_JOB": name}, stdout=log, stderr=log, start_new_session=True)
+        words = ["bash", str(HOME / f"{job}.sh")]
+        process = subprocess.Popen(words, env={**os.environ, **more}, stdout=log, stderr=log, start_new_session=True)
     (HOME / f"{name}.pid").write_text(str(process.pid))
 print(f"Submitted batch job {job}")
 """,
@@ -48,7 +51,8 @@ words = sys.argv[1:]
 words.remove("--unbuffered")
 output, error, words = Path(words[1]), Path(words[3]), words[4:]
 job = os.environ["PLAYED_JOB"]
-name = [str(path).replace("%j", job).replace("%A", job.split("_")[0]).replace("%a", job.split("_")[-1]).replace("%t", "0") for path in (output, error)]
+marks = {"%j": job, "%A": job.split("_")[0], "%a": job.split("_")[-1], "%t": "0"}
+name = [re.sub("%[jAat]", lambda found: marks[found[0]], str(path)) for path in (output, error)]
 Path(name[0]).parent.mkdir(parents=True, exist_ok=True)
 with open(name[0], "a") as out, open(name[1], "a") as err:
     code = subprocess.call(words, stdout=out, stderr=err)
@@ -103,6 +107,11 @@ def played(tmp_path, environment):
 
 def records(folder: Path):
     return sorted(Store(folder).records(), key=lambda record: (record.task.name, record.seed))
+
+
+def _validated(out):
+    """Return the reports of runs that have ended an epoch."""
+    return [path for path in out.glob("running/*.progress") if b'"train"' in (text := path.read_bytes()) and b'"validation": ""' not in text]
 
 
 def wait_for(condition, process, seconds=300):
@@ -181,10 +190,7 @@ def test_a_job_whose_time_is_up_goes_on_from_its_checkpoint(environment, tmp_pat
     with subprocess.Popen(
         command("run", *words, *LOCAL, "--out", str(out)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        trained = lambda: [
-            path for path in out.glob("running/*.progress") if b'"train"' in path.read_bytes() and b'"validation": ""' not in path.read_bytes()
-        ]  # noqa: E731
-        wait_for(trained, process)
+        wait_for(lambda: _validated(out), process)
         (mark,) = out.glob("running/*.json")
         os.kill(json.loads(mark.read_text())["process"], signal.SIGUSR2)
         _, err = process.communicate(timeout=300)
@@ -235,17 +241,8 @@ def test_the_script_is_shown_and_nothing_is_submitted(environment, tmp_path):
 
 
 def test_an_array_is_what_the_dry_run_shows_and_lost_jobs_are_submitted_again(environment, played, tmp_path):
-    words = (
-        *moody(tmp_path, "good", "dies once"),
-        "--seeds",
-        "0-2",
-        "--executor",
-        "slurm",
-        "-o",
-        "executor.partition=gpu",
-        "--out",
-        str(tmp_path / "out"),
-    )
+    options = ("--executor", "slurm", "-o", "executor.partition=gpu", "--out", str(tmp_path / "out"))
+    words = (*moody(tmp_path, "good", "dies once"), "--seeds", "0-2", *options)
     shown = run(environment, *words, "--dry-run").stdout
     done = run(environment, *words, timeout=500)
     assert done.returncode == 0, done.stderr

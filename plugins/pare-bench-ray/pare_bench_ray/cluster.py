@@ -20,7 +20,7 @@ import ray
 #: Seconds in which somebody must answer at an address.
 _ANSWERS = 10.0
 #: Ray logs once per cluster that it has a token, as it has by default.
-_TOKEN = "ray._private.authentication.authentication_token_setup"
+_SPEAKS_OF_TOKENS = "ray._private.authentication.authentication_token_setup"
 #: Bytes of shared memory of a cluster of our own: only configurations and records pass through it. Ray takes no less than 75 MB.
 _STORE = 100 * 2**20
 
@@ -40,7 +40,7 @@ def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
     if address is not None:
         _check_that_somebody_answers(address)
     handler = signal.getsignal(signal.SIGTERM)
-    logging.getLogger(_TOKEN).setLevel(logging.ERROR)
+    logging.getLogger(_SPEAKS_OF_TOKENS).setLevel(logging.ERROR)
     where: dict[str, object] = {"address": address} if address else {"address": "local", "num_cpus": cpus, "object_store_memory": _STORE}
     if address is None:
         where["include_dashboard"] = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,8 +30,10 @@ _Text = Annotated[str, StringConstraints(pattern=r"^[^\n\r]*$")]
 
 @dataclass(frozen=True)
 class _Try:
+    """A run that is to be submitted, and the jobs that have ended without a result of it."""
+
     item: WorkItem
-    number: int = 1
+    lost: tuple[submitit.Job[Any], ...] = ()
 
 
 class Slurm(Executor):
@@ -82,12 +84,13 @@ class Slurm(Executor):
                 if not ended and not tries:
                     time.sleep(_LOOK)
                 for job in ended:
-                    found = self._outcome(job, busy.pop(job))
+                    tried = busy.pop(job)
+                    found = self._outcome(job, tried)
                     if isinstance(found, _Try):
                         again.append(found)
                         continue
                     if found.lost is None:
-                        queue.forget(job)
+                        queue.forget(job, *tried.lost)
                     yield found
         finally:
             queue.cancel(list(busy))
@@ -122,9 +125,10 @@ class Slurm(Executor):
         except UncompletedJobError:
             if self._over_its_limit(job, item):
                 return Outcome(item.number, lost=f"it went on {GRACE:g} s beyond its time limit of {item.time_limit:g} s, and its process was ended")
-            if tried.number <= self.params.retries:
-                return replace(tried, number=tried.number + 1)
-            times = f", {tried.number} times" if tried.number > 1 else ""
+            lost = (*tried.lost, job)
+            if len(lost) <= self.params.retries:
+                return _Try(item, lost)
+            times = f", {len(lost)} times" if len(lost) > 1 else ""
             return Outcome(item.number, lost=f"its job has ended without a result ({job.state.lower()}){times}, see '{job.paths.stderr}'")
         if isinstance(found, PareBenchError):
             raise found

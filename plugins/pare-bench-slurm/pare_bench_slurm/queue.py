@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Programs of Slurm that are called, by submitit or here.
 _PROGRAMS = ("sbatch", "srun", "scancel", "sacct")
+#: Asks for no job in particular: a cluster without accounting refuses.
+_ACCOUNTS = ("sacct", "-X", "-n", "-o", "JobID", "-S", "now")
 #: Seconds between two questions about all jobs.
 ASK = 60.0
 #: Seconds that jobs of this machine have to end.
@@ -59,7 +61,7 @@ class Queue:
                 f"no '{missing[0]}' on PATH: this machine does not submit to a Slurm cluster",
                 hint="call it on a login node; --dry-run shows the script anywhere; to try it here: -o executor.cluster=local",
             )
-        done = subprocess.run(["sacct", "-X", "-n", "-o", "JobID", "-S", "now"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(_ACCOUNTS, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             said = (done.stderr.strip() or "it says nothing").splitlines()[0]
             raise EnvironmentFault(f"sacct fails, so that a lost job would be waited for: {said}", hint="sacct -X -S now; ask who runs the cluster")
@@ -106,7 +108,8 @@ class Queue:
             ids = [job.job_id for job in jobs]
             for start in range(0, len(ids), _AT_ONCE):
                 with suppress(OSError, subprocess.TimeoutExpired):
-                    subprocess.run(["scancel", *ids[start : start + _AT_ONCE]], capture_output=True, timeout=60, check=False)
+                    words = ["scancel", *ids[start : start + _AT_ONCE]]
+                    subprocess.run(words, capture_output=True, timeout=60, check=False)  # noqa: S603 - identifiers that sbatch gave
             return
         for job in jobs:
             job.cancel(check=False)
@@ -114,9 +117,10 @@ class Queue:
         while time.monotonic() < deadline and not all(job.done() for job in jobs):
             time.sleep(0.1)
 
-    def forget(self, job: submitit.Job[Any]) -> None:
-        """Remove the files of a job that nobody needs: its record says the rest."""
-        shutil.rmtree(job.paths.folder, ignore_errors=True)
+    def forget(self, *jobs: submitit.Job[Any]) -> None:
+        """Remove the files of jobs that nobody needs: the record says the rest."""
+        for job in jobs:
+            shutil.rmtree(job.paths.folder, ignore_errors=True)
 
     def tidy(self) -> None:
         """Remove what is left of submissions whose jobs are all forgotten."""
