@@ -41,9 +41,13 @@ class RunJob:
         with suppress(OSError):
             (JobEnvironment().paths.folder / BEGAN).touch()
         limit = None if self.item.time_limit is None else self.item.time_limit + GRACE
+        told: list[Any] = []
         try:
-            with _time_is_up() as told, ended_after(limit):
+            with _time_is_up(told), ended_after(limit):
                 outcome = self.work(self.item)
+        except TerminatedError:
+            # Between two steps of the work.
+            outcome = Outcome(self.item.number, interrupted=True)
         except PareBenchError as error:
             # submitit would keep its text alone.
             return error
@@ -64,14 +68,13 @@ class RunJob:
 
 
 @contextmanager
-def _time_is_up() -> Iterator[list[Any]]:
-    """Inside, submitit's signal ends the run as Ctrl-C does; what submitit does upon it, put the job back, is kept for when the run has ended.
+def _time_is_up(told: list[Any]) -> Iterator[None]:
+    """Inside, submitit's signal ends the run as Ctrl-C does; what submitit does upon it, put the job back, goes to ``told`` for when the run has ended.
 
     Done at once, as submitit would, it would break into a training step with an exit.
     """
     number: signal.Signals = JobEnvironment._usr_sig()
     before = signal.getsignal(number)
-    told: list[Any] = []
 
     def end(signum: int, frame: FrameType | None) -> None:
         if callable(before):
@@ -80,6 +83,6 @@ def _time_is_up() -> Iterator[list[Any]]:
 
     signal.signal(number, end)
     try:
-        yield told
+        yield
     finally:
         signal.signal(number, before)
