@@ -69,7 +69,7 @@ class RunJob:
 
 @contextmanager
 def _time_is_up(told: list[Any]) -> Iterator[None]:
-    """Inside, submitit's signal ends the run as Ctrl-C does; what submitit does upon it, put the job back, goes to ``told`` for when the run has ended.
+    """Inside, submitit's signal ends the run as Ctrl-C does; what submitit does upon it, put the job back, goes to ``told`` for later.
 
     Done at once, as submitit would, it would break into a training step with an exit.
     """
