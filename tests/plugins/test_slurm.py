@@ -183,7 +183,7 @@ def test_a_run_beyond_its_time_limit_fails_and_the_others_go_on(environment, tmp
 
 def test_a_job_whose_time_is_up_goes_on_from_its_checkpoint(environment, tmp_path):
     """Submitit's signal, as Slurm sends it before the end of a job: a checkpoint, the queue, and the same score as in one piece."""
-    words = ("-m", "full_finetune", "-t", "satellite", "--preset", "smoke", "-o", "budget.epochs=60", "-o", "size.train=32")
+    words = ("-m", "full_finetune", "-t", "satellite", "--preset", "smoke", "-o", "budget.epochs=20", "-o", "size.train=8", "-o", "size.test=8")
     done = run(environment, *words, "--out", str(tmp_path / "whole"))
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out"
@@ -196,7 +196,7 @@ def test_a_job_whose_time_is_up_goes_on_from_its_checkpoint(environment, tmp_pat
         _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     (whole,), (found,) = records(tmp_path / "whole"), records(out)
-    assert 0 < found.training["train"].resumed_from < 60
+    assert 0 < found.training["train"].resumed_from < 20
     assert found.metrics == whole.metrics
     assert found.predictions_sha256 == whole.predictions_sha256
 
@@ -207,8 +207,9 @@ def test_a_job_whose_time_is_up_too_often_is_lost(environment, tmp_path):
     done = run(environment, *moody(tmp_path, "sleeps"), *options, "--out", str(tmp_path / "out"), timeout=300)
     assert done.returncode == 1, done.stderr
     (record,) = records(tmp_path / "out")
-    assert record.reason.startswith("its worker is lost: job not requeued because: timed-out too many times (-o executor.time=MINUTES")
-    assert len((tmp_path / "seed 0").read_text().split()) == 2
+    assert record.reason == "its worker is lost: the time of its job was up too often (-o executor.time=MINUTES, -o executor.requeues=N)"
+    # Where the machine is busy, it may be up before the run has begun.
+    assert not (tmp_path / "seed 0").exists() or len((tmp_path / "seed 0").read_text().split()) <= 2
 
 
 def test_an_interrupted_command_ends_its_jobs_and_keeps_what_is_finished(environment, tmp_path):

@@ -16,7 +16,7 @@ from pare_bench.errors import EnvironmentFault, PareBenchError
 from pare_bench.runs.workers import GRACE, handed_on
 from pydantic import Field, StringConstraints
 
-from pare_bench_slurm.job import BEGAN, RunJob
+from pare_bench_slurm.job import BEGAN, NOT_PUT_BACK, RunJob, time_used_up
 from pare_bench_slurm.queue import Queue
 
 import submitit  # isort: skip
@@ -118,6 +118,9 @@ class Slurm(Executor):
             found: Outcome | PareBenchError = job.result()
         except FailedJobError as error:
             log = _last_line(str(error).split("You can check full logs")[0].strip(" -\n"))
+            if NOT_PUT_BACK in log:
+                # Its time was up before the run could begin.
+                return time_used_up(item)
             raise EnvironmentFault(
                 f"job {job.job_id} fails before its run: {log}",
                 hint=f"is pare-bench-slurm installed on the nodes? less '{job.paths.stderr}'; or -o executor.setup='[\"module load ...\"]'",

@@ -19,6 +19,8 @@ from submitit.helpers import DelayedSubmission
 
 #: A file in a job's folder, touched when its run begins.
 BEGAN = "began"
+#: What submitit says of a job that it does not put back.
+NOT_PUT_BACK = "Job not requeued because"
 #: The exit status of a process that was asked to end.
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -58,13 +60,18 @@ class RunJob:
             sys.exit(_TERMINATED)
         try:
             told[0]()
-        except UncompletedJobError as error:
-            return Outcome(self.item.number, lost=f"{str(error).strip().rstrip('.').lower()} (-o executor.time=MINUTES, -o executor.requeues=N)")
+        except UncompletedJobError:
+            return time_used_up(self.item)
         return outcome
 
     def checkpoint(self) -> DelayedSubmission:
         """Return what is to be called when the job runs again."""
         return DelayedSubmission(self)
+
+
+def time_used_up(item: WorkItem) -> Outcome:
+    """Return what becomes of a run whose job is not put back any more."""
+    return Outcome(item.number, lost="the time of its job was up too often (-o executor.time=MINUTES, -o executor.requeues=N)")
 
 
 @contextmanager
