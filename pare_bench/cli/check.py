@@ -12,7 +12,7 @@ import typer
 
 from pare_bench.cli import completion, output
 from pare_bench.cli.listing import FormatOption, ListFormat
-from pare_bench.errors import DataMissingError, ExitCode, OfflineError, unknown_name
+from pare_bench.errors import DataMissingError, EnvironmentFault, ExitCode, OfflineError, unknown_name
 
 if TYPE_CHECKING:
     from pare_bench.registry.names import Registry
@@ -43,6 +43,11 @@ def check_command(
             try:
                 problems = check(registry, kind, name)
                 state = "problems" if problems else "conforms"
+            except EnvironmentFault as error:
+                if names:
+                    raise
+                # An executor of a cluster that is not here, for one; the others can be checked.
+                problems, state = [str(error)], "cannot be checked here"
             except DataMissingError as error:
                 problems, state = [str(error)], "cannot be checked here"
                 if isinstance(error, OfflineError) and not names:

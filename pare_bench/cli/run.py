@@ -22,8 +22,10 @@ from pare_bench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from pare_bench.config.resolution import Planned, Request
+    from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
-    from pare_bench.runs.single import Result
+    from pare_bench.runs.campaign import Execution
+    from pare_bench.runs.single import Manner, Result
 
 
 class RunFormat(StrEnum):
@@ -124,10 +126,13 @@ def run_command(
         planned = [each for each in planned if (newest := store.newest(config_of(each))) is not None and newest.status == "failed"]
         output.note(f"{len(planned)} of {asked} runs have failed" + ("" if planned else "; nothing to do"))
     drawn = None if format is None else format is RunFormat.TABLE
+    from pare_bench.runs.single import Manner
+
     if dry_run:
         from pare_bench.cli.planning import print_plan
 
         print_plan(registry, store, planned, fresh_libraries=fresh is Fresh.LIBRARIES, drawn=drawn, as_json=format is RunFormat.JSON)
+        _print_script(registry, planned, store, execution, Manner(time_limit=limits[0], memory_limit=limits[1]), format)
         return ExitCode.OK
     store.check_writable()
 
@@ -136,7 +141,6 @@ def run_command(
     from pare_bench.runs.campaign import run_all
     from pare_bench.runs.epoch_log import check_log
     from pare_bench.runs.interruption import ended_by_signal
-    from pare_bench.runs.single import Manner
 
     if log is not None:
         check_log(log)
@@ -230,6 +234,19 @@ def _has_gpu_driver() -> bool:
             continue
         return True
     return False
+
+
+def _print_script(
+    registry: Registry, planned: Sequence[Planned], store: Store, execution: Execution, manner: Manner, chosen: RunFormat | None
+) -> None:
+    """Show what the executor would hand to another system; beside a JSON document, on stderr."""
+    from pare_bench.config.resolution import Unresolved
+    from pare_bench.runs.campaign import described
+
+    begun = [each for each in planned if not isinstance(each, Unresolved)]
+    text = described(registry, begun, store, command=shlex.join(["pare-bench", *sys.argv[1:]]), execution=execution, manner=manner)
+    if text:
+        (output.note if chosen is RunFormat.JSON else output.write)(text)
 
 
 def _print_results(results: list[Result], out: Path, chosen: RunFormat | None) -> None:

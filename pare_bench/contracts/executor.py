@@ -81,3 +81,10 @@ class Executor(ABC):
         a worker that dies under it is tried again or yielded as ``Outcome(item.number, lost="...")``. When the caller stops early (Ctrl-C), the
         generator is closed: end the workers in a ``finally``.
         """
+
+    def describe(self, items: Iterable[WorkItem]) -> str:  # noqa: ARG002
+        """Return what would be handed to another system, for ``run --dry-run``: a batch script, say; nothing is handed over.
+
+        The items have no ``run_id``: nothing has been prepared.
+        """
+        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -11,8 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from pare_bench.config.resolution import Planned, config_of
+from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.executor import Executor, Outcome, Work, WorkItem
-from pare_bench.errors import EnvironmentFault, ExitCode, PareBenchError, PluginError, RunFault, interrupts_shown
+from pare_bench.errors import EnvironmentFault, ExitCode, PareBenchError, PluginError, RunFault, UsageError, interrupts_shown
+from pare_bench.provenance.explanation import Run, differences, sentence
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
 from pare_bench.registry.names import Registry
@@ -54,13 +57,14 @@ def run_all(
 
     Raises:
         EnvironmentFault: a device, disk or permission is missing, for this run and for all others.
+        UsageError: this is one of several processes of a launcher, and the executor starts some of its own.
         PluginError: the executor breaks its contract; what has come back is kept.
         PareBenchError: as the first run that fails says, under ``fail_fast``.
     """
     execution = execution or Execution()
     executor: Executor = registry.build("executor", execution.executor, execution.params)
     if launched_processes() > 1 and not executor.in_process:
-        raise PluginError(
+        raise UsageError(
             f"executor '{execution.executor}' starts processes of its own, and this is one of {launched_processes()} of a launcher",
             hint="leave --executor and --jobs out, or the launcher",
         )
@@ -103,7 +107,9 @@ class _Campaign:
 
     def go(self) -> None:
         """Hand all runs to the executor, and take what it brings; what it forgets is a failed run."""
-        items = self._items()
+        self._hand_over(self._items())
+
+    def _hand_over(self, items: Iterator[WorkItem]) -> None:
         # Closed at once when the list ends early: that is how the executor learns that its workers are to end.
         with closing(self._outcomes(items)) as outcomes:
             for outcome in outcomes:
@@ -124,12 +130,21 @@ class _Campaign:
             raise PluginError(f"executor '{self.name}' fails: {type(error).__name__}: {error}", hint=self._check) from error
 
     def rest(self) -> None:
-        """Wait for the runs that other processes work on, and serve them; what such a process leaves undone is done here."""
+        """Wait for the runs that other processes work on, and serve them; what such a process leaves undone is carried out as the others are."""
         if self._left and not self.runs.manner.wait:
             self.runs.display.note(f"{len(self._left)} runs are left to the processes that work on them (--no-wait)")
             return
+        if self.executor.in_process:
+            for left in self._left:
+                self._stop_at(self.runs.waited_for(left))
+            return
         for left in self._left:
-            self._stop_at(self.runs.waited_for(left))
+            self._told(left.prepared.config, f"waiting for {left.owner}")
+        while self._left:
+            # What is undone goes to workers again: they have the GPUs, and what ends a worker must not end this process.
+            self._hand_over(self._freed())
+            if self._left:
+                time.sleep(_LOOK)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -168,16 +183,29 @@ class _Campaign:
                     self._stop_at(found)
                     continue
                 prepared, run_id = found, found.run_id
-            item = self._item(number, config_of(planned).label(), run_id)
+            item = self._item(number, run_id)
             self._taken[number] = item, prepared
             self.handed_out = not self.executor.in_process
             yield item
 
-    def _item(self, number: int, label: str, run_id: str) -> WorkItem:
-        flags = asdict(self.runs.manner)
-        limits = {name: flags.pop(name) for name in ("time_limit", "memory_limit")}
-        config = config_of(self.planned[number]).model_dump(mode="json")
-        return WorkItem(number, label, run_id, config, str(self.runs.store.root.resolve()), self.runs.command, flags, **limits)
+    def _freed(self) -> Iterator[WorkItem]:
+        """Yield what others have left undone by now."""
+        waiting, self._left = self._left, []
+        for left in waiting:
+            if self.runs.at_work(left):
+                self._left.append(left)
+                continue
+            found = self.runs.settled(left)
+            if found is not None:
+                self._stop_at(found)
+                continue
+            number = next(number for number, each in enumerate(self.planned) if config_of(each) == left.prepared.config)
+            item = self._item(number, left.prepared.run_id)
+            self._taken[number] = item, left.prepared
+            yield item
+
+    def _item(self, number: int, run_id: str) -> WorkItem:
+        return _work_item(number, self.planned[number], str(self.runs.store.root.resolve()), self.runs.command, self.runs.manner, run_id)
 
     def _here(self, item: WorkItem) -> Outcome:
         """Carry out an item in this process, with bars; its record is here already."""
@@ -215,6 +243,11 @@ class _Campaign:
             return
         self._stop_at(self._result(outcome, item, prepared))
 
+    def _told(self, config: RunConfig, text: str) -> None:
+        """Say something of a run that others carry out."""
+        self.runs.display.begin(config)
+        self.runs.display.note(text)
+
     def _result(self, outcome: Outcome, item: WorkItem, prepared: Prepared | None) -> Result:
         if outcome.record is None:
             error = RunFault(f"its worker is lost: {outcome.lost or 'it says nothing'}", hint="the same command tries it again, from its checkpoint")
@@ -225,8 +258,25 @@ class _Campaign:
             raise PluginError(f"executor '{self.name}' brings back a record of '{item.label}' that is none: {error.errors()[0]['msg']}") from error
         if record.config != config_of(self.planned[item.number]):
             raise PluginError(f"executor '{self.name}' brings back another run than '{item.label}'", hint=self._check)
+        if prepared is not None and record.run_id != prepared.run_id and record.identity is not None:
+            differing = sentence(differences(Run.of(record), Run.now(prepared.config, prepared.identity)))
+            self._told(record.config, f"carried out by a worker that has something else than this process: {differing}")
         return self.runs.taken(record, served=outcome.served, code=ExitCode(outcome.exit_code))
 
     def _stop_at(self, result: Result | None) -> None:
         if result is not None and result.record.status == "failed" and self.runs.manner.fail_fast:
             raise _Stopped
+
+
+def described(registry: Registry, planned: Sequence[Planned], store: Store, *, command: str, execution: Execution, manner: Manner) -> str:
+    """Return what the executor would hand to another system for the ``planned`` runs (:meth:`Executor.describe`); nothing where there is no such."""
+    executor: Executor = registry.build("executor", execution.executor, execution.params)
+    out = str(store.root.resolve())
+    return executor.describe(_work_item(number, each, out, command, manner) for number, each in enumerate(planned))
+
+
+def _work_item(number: int, planned: Planned, out: str, command: str, manner: Manner, run_id: str = "") -> WorkItem:
+    flags = asdict(manner)
+    limits = {name: flags.pop(name) for name in ("time_limit", "memory_limit")}
+    config = config_of(planned)
+    return WorkItem(number, config.label(), run_id, config.model_dump(mode="json"), out, command, flags, **limits)

@@ -170,6 +170,18 @@ class Runs:
         assert isinstance(found, Result)  # noqa: S101 - it has waited
         return found
 
+    def at_work(self, left: Left) -> bool:
+        """Return whether the process that a run was left to still works on it."""
+        return self._at_work(left.prepared)
+
+    def settled(self, left: Left) -> Result | None:
+        """Serve a run that was left to a process which no longer works on it, None where that process has left it undone."""
+        found, _ = self._stored(left.prepared)
+        if found is None:
+            return None
+        self.display.begin(left.prepared.config)
+        return self._end(found, served=found.status != "failed")
+
     def lost(self, run: Prepared | Planned, error: PareBenchError) -> Result:
         """Save the failed record of a run whose process is gone."""
         if isinstance(run, Prepared):

@@ -103,6 +103,20 @@ def test_a_claim_is_touched_as_long_as_it_is_held(tmp_path, monkeypatch):
     assert not owner_of(path).alive()
 
 
+def test_on_another_machine_too_an_abandoned_claim_is_free_at_once(tmp_path):
+    """Seen: a job that Slurm put back and started on another node waited for itself, for two minutes."""
+    path, held = tmp_path / "claim", Claims()
+    held.claim(path, {"what": 1})
+    facts = json.loads(path.read_text()) | {"host": "another"}
+    held.abandon()
+    touched = path.stat().st_mtime
+    path.write_text(json.dumps(facts))
+    os.utime(path, (touched, touched))
+    assert not owner_of(path).here
+    assert not owner_of(path).alive()
+    assert Claims().claim(path) is None
+
+
 def test_a_clock_that_is_ahead_or_behind_is_not_asked(tmp_path, monkeypatch):
     """The age of a claim is that of its file by the file system's own clock."""
     path = tmp_path / "claim"

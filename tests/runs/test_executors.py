@@ -150,3 +150,45 @@ def test_limits_that_are_none(option, text, said, pare_bench, tmp_path):
     code, _, err = run(pare_bench, tmp_path, option, text)
     assert code == 2
     assert said in err
+
+
+#: What a worker on a machine with another numpy would bring back.
+ELSEWHERE = """
+    def map(self, work, items):
+        from dataclasses import replace
+        from pare_bench.records.record import RunRecord
+        for item in items:
+            outcome = work(item)
+            record = RunRecord.model_validate(outcome.record)
+            identity = record.identity.model_copy(update={"libraries": {**record.identity.libraries, "numpy": "0.1"}})
+            record = record.model_copy(update={"identity": identity, "run_id": identity.run_id})
+            yield replace(outcome, record=record.model_dump(mode="json", by_alias=True))
+"""
+
+
+def test_a_worker_that_has_other_versions_is_named(queue, pare_bench, tmp_path):
+    queue(ELSEWHERE)
+    code, _, err = run(pare_bench, tmp_path / "out", "--executor", "queue")
+    assert code == 0, err
+    assert "full_finetune satellite seed 1: carried out by a worker that has something else than this process: " in err
+    assert "numpy 0.1" in err
+
+
+def test_what_an_executor_would_hand_on_is_shown(queue, pare_bench, tmp_path):
+    body = "    def map(self, work, items):\n        raise AssertionError\n\n    def describe(self, items):\n"
+    queue(body + "        return '; '.join(f'{item.number} {item.label} {item.out}' for item in items)\n")
+    code, out, _ = run(pare_bench, tmp_path / "out", "--executor", "queue", "--dry-run")
+    assert code == 0
+    assert f"0 full_finetune satellite seed 0 {tmp_path / 'out'}; 1 full_finetune satellite seed 1 {tmp_path / 'out'}" in out
+    code, out, err = run(pare_bench, tmp_path / "out", "--executor", "queue", "--dry-run", "--format", "json")
+    assert len(json.loads(out)) == 2
+    assert "1 full_finetune satellite seed 1" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_of_several_processes_of_a_launcher_starts_none(pare_bench, tmp_path, monkeypatch):
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    code, _, err = run(pare_bench, tmp_path / "out", "--jobs", "2")
+    assert code == 2
+    assert "executor 'processes' starts processes of its own, and this is one of 2 of a launcher" in err

@@ -1,0 +1,1 @@
+"""Runs of pare-bench on a Ray cluster: the executor ``ray``."""
