@@ -1,1 +1,1 @@
-"""Time series of the UCR and UEA archives for pare-bench. Read plugin.py, then tasks.py; files.py finds and reads, catalogue.py says what is pinned."""
+"""Series of the UCR and UEA archives for pare-bench. Read plugin.py and tasks.py; files.py finds and reads, catalogue.py says what is pinned."""

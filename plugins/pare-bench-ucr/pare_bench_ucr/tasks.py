@@ -111,7 +111,7 @@ class ACSF1(ArchiveTask):
 
 
 class PickupGesture(ArchiveTask):
-    """Acceleration along one axis of a game controller -> which of ten gestures (Guna et al., 2014); 50 and 50 series of 29 to 361 values."""
+    """Acceleration along one axis of a game controller -> which of ten gestures (Guna et al., TSP 2012); 50 and 50 series of 29 to 361 values."""
 
     name, problem, inputs, target = "ucr_pickup_gesture", "PickupGestureWiimoteZ", InputShape(1, (361,)), Classes(10)
     real = "all of it: UCR PickupGestureWiimoteZ (aeon)"
@@ -119,7 +119,7 @@ class PickupGesture(ArchiveTask):
 
 
 class BasicMotions(ArchiveTask):
-    """Acceleration and rotation at a wrist over ten seconds -> standing, running, walking or badminton (UEA, Bagnall et al. 2018); 40 and 40 series."""
+    """Acceleration and rotation at a wrist over ten seconds -> standing, running, walking or badminton (Bagnall et al. 2018); 40 and 40 series."""
 
     name, problem, inputs, target = "uea_basic_motions", "BasicMotions", InputShape(6, (100,)), Classes(4)
     real = "all of it: UEA BasicMotions (aeon)"
