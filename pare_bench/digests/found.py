@@ -50,10 +50,12 @@ class _Version:
     @cached_property
     def codes(self) -> dict[tuple[str, int], list[CodeType]]:
         codes: dict[tuple[str, int], list[CodeType]] = {}
+        # A file is compiled whole, a cell statement by statement: calls of what another statement imports differ in their bytecode.
+        units = [self.tree, *(ast.Module([statement], []) for statement in self.tree.body)]
         for flags in _FLAGS:
-            # One cell may await at its top level, as IPython allows.
-            for code in _inside(compile(self.text, "source", "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)):
-                codes.setdefault((code.co_name, code.co_firstlineno), []).append(code)
+            for unit in units:
+                for code in _inside(compile(unit, "source", "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)):
+                    codes.setdefault((code.co_name, code.co_firstlineno), []).append(code)
         return codes
 
     def has(self, function: FunctionType) -> bool:
