@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import linecache
 import os
@@ -34,16 +35,17 @@ def _as_before():
     linecache.cache.update(before)
 
 
+CELLS = itertools.count()
+
+
 class Notebook:
     """Runs cells as IPython does: each has a name of its own, under which its source is kept."""
 
     def __init__(self):
         self.names = {"__name__": "__main__", "pare_bench": pare_bench}
-        self.count = 0
 
     def run(self, source):
-        self.count += 1
-        name = f"<cell {id(self)} {self.count}>"
+        name = f"<cell {next(CELLS)}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         exec(compile(source, name, "exec"), self.names)  # noqa: S102
         return self.names
@@ -281,14 +283,8 @@ def test_a_selector_and_a_task_of_a_notebook_run_together(tmp_path):
     notebook.run(TASK.format(noise=0.1))
     pare_bench.register(notebook.names["Strong"])
     pare_bench.register(notebook.names["Tones"])
-    results = pare_bench.run(
-        "pare",
-        task="tones",
-        preset="smoke",
-        options={"selector": "strong", "budget.epochs": 1, "source_size.train": 16},
-        out=tmp_path,
-        progress=False,
-    )
+    options = {"selector": "strong", "budget.epochs": 1, "source_size.train": 16}
+    results = pare_bench.run("pare", task="tones", preset="smoke", options=options, out=tmp_path, progress=False)
     assert not results.failed, results.failed[0].reason
     record = results[0]
     assert (record.suite, record.task.name, record.slots["selector"].name) == ("session", "tones", "strong")
@@ -354,7 +350,7 @@ def test_values_of_all_kinds_count_and_what_cannot_be_told_is_refused():
     assert len(set(codes)) == len(codes)
     assert [code(value) for value in values] == codes
     for value in ("torch.nn.Linear(2, 2)", "np.random.default_rng(0)", "[torch.nn.Linear(2, 2)]", "open(__import__('os').devnull)"):
-        with pytest.raises(pare_bench.PareBenchError, match="'Mine' uses 'VALUE', a .* whose content cannot be told; make it inside"):
+        with pytest.raises(pare_bench.PareBenchError, match=r"'Mine' uses 'VALUE', a .* whose content cannot be told; make it inside"):
             code(value)
 
 
@@ -398,7 +394,7 @@ def test_names_that_are_taken_and_classes_that_fit_nothing_are_one_line(tmp_path
     assert not session._specs
     # Executors that leave the process are told so before anything runs.
     pare_bench.register(mine)
-    with pytest.raises(pare_bench.PareBenchError, match="executor 'processes' leaves the process.*: method 'mine'"):
+    with pytest.raises(pare_bench.PareBenchError, match=r"executor 'processes' leaves the process.*: method 'mine'"):
         run("mine", tmp_path, task="satellite", jobs=2)
     assert not list(tmp_path.rglob("*.json"))
     pare_bench.unregister("method", "mine")
@@ -413,7 +409,7 @@ def test_a_suite_can_be_registered(tmp_path):
 
 def test_a_run_that_fails_is_a_result(tmp_path):
     notebook = Notebook()
-    notebook.run(METHOD.format(body="raise ValueError('no idea') if context.config.seed else None"))
+    notebook.run(METHOD.format(body="if context.config.seed:\n            raise ValueError('no idea')"))
     pare_bench.register(notebook.names["Mine"])
     results = run("mine", tmp_path, task="satellite", seeds=range(2))
     assert [record.status for record in results] == ["ok", "failed"]
