@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from pare_bench.registry.versions import PLUGIN_API, __version__
 
 if TYPE_CHECKING:
+    from pare_bench.cli.in_python import RunsInterrupted, compare, run
     from pare_bench.contracts.params import Params
     from pare_bench.errors import PareBenchError
+    from pare_bench.records.results import Results, load_records
     from pare_bench.registry.hookspecs import hookimpl
+    from pare_bench.registry.registering import names, register, unregister
     from pare_bench.registry.specs import (
         AlignerSpec,
         BackboneSpec,
@@ -37,12 +40,20 @@ __all__ = [
     "MixerSpec",
     "Params",
     "PareBenchError",
+    "Results",
+    "RunsInterrupted",
     "SelectorSpec",
     "SuiteSpec",
     "TaskSpec",
     "__version__",
+    "compare",
     "hookimpl",
     "load",
+    "load_records",
+    "names",
+    "register",
+    "run",
+    "unregister",
 ]
 
 #: Where the names stand that are not here yet.
@@ -50,6 +61,9 @@ _PLACES: Mapping[str, str] = {
     "Params": "pare_bench.contracts.params",
     "PareBenchError": "pare_bench.errors",
     "hookimpl": "pare_bench.registry.hookspecs",
+    **dict.fromkeys(("names", "register", "unregister"), "pare_bench.registry.registering"),
+    **dict.fromkeys(("Results", "load_records"), "pare_bench.records.results"),
+    **dict.fromkeys(("RunsInterrupted", "compare", "run"), "pare_bench.cli.in_python"),
     **{name: "pare_bench.registry.specs" for name in __all__ if name.endswith("Spec")},
 }
 
@@ -74,9 +88,9 @@ def load(kind: str, name: str, params: Mapping[str, Any] | None = None, **runtim
 
     Raises:
         UnknownNameError: no plugin registers ``name``.
-        UsageError: ``params`` do not fit.
+        UsageError: ``params`` do not fit, or a runtime argument is missing or not asked for; the message says what the constructor takes.
         PluginError: plugins contradict each other.
     """
-    from pare_bench.registry.names import Registry
+    from pare_bench.registry.registering import load as build
 
-    return Registry.from_environment().build(kind, name, params, **runtime)
+    return build(kind, name, params, **runtime)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from enum import StrEnum
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,37 +77,31 @@ def compare_command(
     format: Annotated[CompareFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Compare methods task by task, and say what so many tasks and seeds can show."""
-    from pare_bench.comparison.compare import compare
     from pare_bench.comparison.gate import parse_condition, passed_sentence, violations
-    from pare_bench.comparison.printed import printed_numbers
-    from pare_bench.comparison.sampling import TestSampling
-    from pare_bench.comparison.task_rows import recorded_sampling
+    from pare_bench.comparison.stored import compare_stored
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
 
     condition = parse_condition(fail_if) if fail_if is not None else None
     registry = Registry.from_environment()
-    asked = TestSampling(registry, out, output.note) if test_sampling else None
-    comparison = compare(
+    comparison = compare_stored(
+        registry,
         records_of(Store(out), suite, methods),
         methods,
         suite,
+        out,
+        output.note,
+        tasks=chosen_tasks(task, suite, registry.spec("suite", suite).tasks),
+        preset=checked_preset(preset),
         tier=checked_tier(tier),
         track=str(checked_track(track)),
-        preset=checked_preset(preset),
-        tasks=chosen_tasks(task, suite, registry.spec("suite", suite).tasks),
-        suite_tasks=registry.spec("suite", suite).tasks,
-        known_methods=registry.names("method"),
-        out=str(out),
+        stats=stats.value,
+        reference=reference,
         missing=missing.value,
         rope=rope,
-        reference=reference,
-        stats=stats.value,
-        published=printed_numbers() if published else None,
-        sampling=asked if test_sampling else None if test_sampling is False else recorded_sampling,
+        published=published,
+        test_sampling=test_sampling,
     )
-    for name, reason in asked.reasons.items() if asked is not None else ():
-        output.note(f"{name}: without the choice of test examples: {reason}")
     failures = violations(condition, comparison) if condition is not None else []
     _show(comparison, format)
     for failure in failures:
@@ -124,16 +117,9 @@ def records_of(store: Store, suite: str, methods: Sequence[str]) -> list[RunReco
     Raises:
         IntegrityError: one of them does not count, by itself or by what ``leaderboard build`` has found.
     """
-    from pare_bench.comparison.run_commands import method_name
-    from pare_bench.errors import IntegrityError
-    from pare_bench.leaderboard.counting import found_earlier
-    from pare_bench.records.store import sound_record
+    from pare_bench.comparison import stored
 
-    names = sorted(set(map(method_name, methods)))
-    paths = [path for name in names for path in store.paths(escape(suite), method=escape(name))]
-    records = [sound_record(path) for path in paths]
-    for path, found in found_earlier(store, paths).items():
-        raise IntegrityError(f"'{path}' is left off the leaderboard: {found.reason}", hint=f"mv '{path}' ELSEWHERE and compare again")
+    records = stored.records_of(store, suite, methods)
     # They stay until the end. The collector would go through the millions of objects of 100,000 records again and again: a fifth of the time.
     gc.freeze()
     return records

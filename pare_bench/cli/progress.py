@@ -13,6 +13,7 @@ from pare_bench.report.numbers import duration
 from pare_bench.training.launched import is_main_process
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from pare_bench.config.run_config import RunConfig
@@ -222,10 +223,16 @@ def progress_display(total: int) -> Iterator[Display]:
     if not output.stderr_is_terminal() or not is_main_process() or output.volume() is output.Volume.QUIET:
         yield PlainDisplay(total)
         return
+    with bars(output.console(sys.stderr), total) as display:
+        yield display
+
+
+@contextmanager
+def bars(console: Console, total: int) -> Iterator[Display]:
+    """Yield a display that draws bars on a console: a terminal's, or a notebook's."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Column
 
-    console = output.console(sys.stderr)
     # Names and scores get what is left of the width, so that bars stay where they are.
     name = min(44, max(12, console.width // 2 - 12))
     columns = (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -190,50 +189,21 @@ def _exit_code(results: Sequence[Result]) -> ExitCode:
 
 
 def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
-    """Return the tier that ``auto`` takes for each task, and say so in one line."""
-    from pare_bench.config.run_config import Tier
-    from pare_bench.datasets.official import data_root
-    from pare_bench.datasets.tiers import auto_tier
+    from pare_bench.runs.asked import auto_tiers
 
-    tiers = {name: auto_tier(registry, name) for name in tasks}
-    kinds = sorted(set(tiers.values()), key=get_args(Tier).index, reverse=True)
-    if len(kinds) == 1 and kinds != ["official"]:
-        output.note(f"tier auto: no official files in '{data_root()}', so the data are {kinds[0]}")
-    else:
-        output.note("tier auto: " + "; ".join(f"{kind} data for {', '.join(name for name in tasks if tiers[name] == kind)}" for kind in kinds))
-    return tiers
+    return auto_tiers(registry, tasks, output.note)
 
 
 def _preset(registry: Registry, device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
-    if device == "cpu":
-        return "cpu"
-    if not all(tiers.get(task, tier) == "official" and registry.component("task", task).released_configurations for task in tasks):
-        return "cpu"
-    output.note("preset auto: paper, since there are a GPU and official data")
-    return "paper"
+    from pare_bench.runs.asked import auto_preset
+
+    return auto_preset(registry, device, tasks, tiers, tier, output.note)
 
 
 def _device(name: str) -> str:
-    if name == "auto":
-        if not _has_gpu_driver():
-            return "cpu"
-        import torch
+    from pare_bench.runs.asked import auto_device
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return checked_device(name, "auto")
-
-
-def _has_gpu_driver() -> bool:
-    """Return whether there may be a GPU that torch can use: without a driver there is none, and torch need not be imported to say so."""
-    if Path("/dev/kfd").exists():
-        return True
-    for library in ("libcuda.so.1", "libcuda.so", "nvcuda.dll"):
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            continue
-        return True
-    return False
+    return auto_device() if name == "auto" else checked_device(name, "auto")
 
 
 def _print_script(

@@ -19,6 +19,7 @@ from pare_bench.contracts.task import SPLIT_NAMES, Split, Splits, Task, TaskSize
 from pare_bench.datasets.npy import read_npy
 from pare_bench.digests.closure import Code
 from pare_bench.digests.files import ROOT_VARIABLE, cache_root, sha256_of
+from pare_bench.digests.live import target_of
 from pare_bench.digests.locks import locked
 from pare_bench.digests.sealed import opened, sealed
 from pare_bench.errors import EnvironmentFault, IntegrityError, PluginError
@@ -150,8 +151,7 @@ def digest(splits: Splits) -> str:
 def _key(task: Task, seed: int, size: TaskSize, code: Code) -> str:
     params = json.dumps(as_json(task.params))
     # A simulator that was changed without a new version must not be served its old data.
-    kind = type(task)
-    closure = code.closure([f"{kind.__module__}:{kind.__name__}"], without=_SCORING)
+    closure = code.closure([target_of(type(task))], without=_SCORING)
     files = [sha256_of(path) for path in task.generated_files()]
     text = f"{task.name} {task.version} {params} {seed} {size} {closure.sha256} {files}"
     return f"v{task.version}-s{seed}-{size.train}-{size.val}-{size.test}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

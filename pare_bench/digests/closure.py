@@ -1,9 +1,9 @@
 """The code that a component's numbers depend on: what its module imports, followed wherever the source may change under our feet.
 
 Followed are our own packages, the packages that the component itself and other plugins stand in, and everything that is not an installed
-distribution as it was installed: editable installs, modules found by path. Of an installed distribution name and version count, and files of it that
-were changed by hand. Imports inside functions are followed, and modules named in texts (``"package.module:function"``); imports for types, and
-names that are put together at run time, are not.
+distribution as it was installed: editable installs, modules found by path, classes of a notebook (:mod:`pare_bench.digests.live`). Of an installed
+distribution name and version count, and files of it that were changed by hand. Imports inside functions are followed, and modules named in texts
+(``"package.module:function"``); imports for types, and names that are put together at run time, are not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pathlib import Path
 
 from pare_bench.digests.distributions import Distribution, Distributions
 from pare_bench.digests.files import sha256_of
+from pare_bench.digests.live import text_of
 from pare_bench.digests.sources import Sources
-from pare_bench.digests.syntax import DIGITS, Syntax
+from pare_bench.digests.syntax import DIGITS, Syntax, read_syntax
 
 #: Packages of ours; they are followed even where they are installed.
 OURS = frozenset({"pare_bench", "pare_bench_baselines"})
@@ -177,6 +178,11 @@ class Code:
 
     def _syntax(self, module: str) -> Syntax | None:
         if module not in self._syntaxes:
+            text = text_of(module)
+            if text is not None:
+                # Of this process alone: there is no file to remember it by.
+                self._syntaxes[module] = read_syntax(text, module, OURS | {module.partition(".")[0]})
+                return self._syntaxes[module]
             path = self._source(module)
             readable = path is not None and path.suffix == ".py"
             package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pare_bench.config.run_config import SLOTS, RunConfig
 from pare_bench.digests.closure import Closure, Code
 from pare_bench.records.record import IdentityRecord
+from pare_bench.registry import session
 from pare_bench.registry.names import Registry
 from pare_bench.registry.specs import Spec
 
@@ -49,6 +50,12 @@ ALWAYS = ("torch", "numpy")
 def components_of(config: RunConfig) -> tuple[tuple[str, str], ...]:
     """Return what a run is made of: ``method``, ``task`` and the slots that are filled, each with a name."""
     return ("method", config.method.name), ("task", config.task.name), *((slot, chosen.name) for slot, chosen in config.slots().items())
+
+
+def of_session(config: RunConfig) -> tuple[str, ...]:
+    """Return the components of a run that this process alone knows: ``"selector 'margin'"``."""
+    parts = ((SLOTS.get(slot, slot), name) for slot, name in components_of(config))
+    return tuple(f"{kind} '{name}'" for kind, name in dict.fromkeys(parts) if session.has(kind, name))
 
 
 def specs_of(registry: Registry, components: Iterable[tuple[str, str]]) -> list[Spec]:

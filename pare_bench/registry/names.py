@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pare_bench.digests.live import class_at
 from pare_bench.errors import PluginError, UsageError, nearest, unknown_name
-from pare_bench.registry import specs
+from pare_bench.registry import session, specs
 from pare_bench.registry.plugins import KINDS, PluginInfo, Plugins, load_plugins
 
 if TYPE_CHECKING:
@@ -48,8 +49,15 @@ class Registry:
 
     @classmethod
     def from_environment(cls) -> Registry:
-        """Load the installed plugins (see :func:`pare_bench.registry.plugins.load_plugins`)."""
-        return cls(load_plugins())
+        """Load the installed plugins (see :func:`pare_bench.registry.plugins.load_plugins`), and take what this process has registered itself.
+
+        Raises:
+            PluginError: a name is registered twice.
+        """
+        registry = cls(load_plugins())
+        for kind, spec in session.all_specs():
+            registry._add(kind, Entry(spec, session.PLUGIN))
+        return registry
 
     @cached_property
     def code(self) -> Code:
@@ -101,7 +109,7 @@ class Registry:
             raise PluginError(f"suite '{name}' is a list of tasks, not a class", hint=f"pare-bench show suite {name}")
         module_name, _, attribute = entry.spec.target.partition(":")
         try:
-            found: type[Any] = getattr(importlib.import_module(module_name), attribute)
+            found: type[Any] = class_at(entry.spec.target) or getattr(importlib.import_module(module_name), attribute)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

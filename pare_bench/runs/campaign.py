@@ -16,6 +16,7 @@ from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.executor import Executor, Outcome, Work, WorkItem
 from pare_bench.errors import EnvironmentFault, ExitCode, PareBenchError, PluginError, RunFault, UsageError, interrupts_shown
 from pare_bench.provenance.explanation import Run, differences, sentence
+from pare_bench.provenance.identity import of_session
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
 from pare_bench.registry.names import Registry
@@ -58,7 +59,7 @@ def run_all(
     Raises:
         EnvironmentFault: a device, disk or permission is missing, for this run and for all others.
         UsageError: this is one of several processes of a launcher, and the executor starts some of its own.
-        PluginError: the executor breaks its contract; what has come back is kept.
+        PluginError: the executor breaks its contract; what has come back is kept. Or it leaves the process, and a component is known here alone.
         PareBenchError: as the first run that fails says, under ``fail_fast``.
     """
     execution = execution or Execution()
@@ -68,6 +69,8 @@ def run_all(
             f"executor '{execution.executor}' starts processes of its own, and this is one of {launched_processes()} of a launcher",
             hint="leave --executor and --jobs out, or the launcher",
         )
+    if not executor.in_process:
+        check_reach(planned, execution.executor)
     runs = Runs(registry, store, display, summary, command, manner or Manner())
     campaign = _Campaign(runs, planned, execution.executor, executor)
     try:
@@ -87,6 +90,19 @@ def run_all(
             summary.finish()
     places = {config_of(each).digest(): place for place, each in enumerate(planned)}
     return sorted(runs.results, key=lambda result: places.get(result.record.config.digest(), len(places)))
+
+
+def check_reach(planned: Sequence[Planned], executor: str) -> None:
+    """Check that an executor which leaves the process needs no component that this process alone knows.
+
+    Raises:
+        PluginError: it does.
+    """
+    for part in dict.fromkeys(part for each in planned for part in of_session(config_of(each))):
+        raise PluginError(
+            f"executor '{executor}' leaves the process, and its workers know installed plugins only: {part} is registered in this process alone",
+            hint="leave executor and jobs out, or put the class into a plugin: docs/hooks.md",
+        )
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: a run has failed, and that is to be the last one

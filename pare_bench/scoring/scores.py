@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pare_bench.config.run_config import RunConfig
 from pare_bench.contracts.task import Metric, Split, Splits, Task
 from pare_bench.digests.closure import Code
+from pare_bench.digests.live import target_of
 from pare_bench.records.record import MetricRecord
 from pare_bench.scoring.floor import ConstantPredictor, PersistencePredictor, persists
 from pare_bench.scoring.tracks import released_metrics
@@ -52,7 +53,7 @@ def floors_of(task: Task, config: RunConfig, splits: Splits) -> Floors:
 
 def scoring_code(task: Task, config: RunConfig) -> dict[str, str]:
     """Return the digest of every module that the scores depend on, given the outputs and the data: metrics, floors, and the task's own code."""
-    modules = [__name__, type(task).__module__, *(_module(metric) for metric in metrics_of(task, config))]
+    modules = [__name__, target_of(type(task)), *(_module(metric) for metric in metrics_of(task, config))]
     return dict(Code().closure(modules, without=("pare_bench.datasets", "pare_bench.simulators")).code)
 
 

@@ -32,6 +32,9 @@ def imported(code, **environment):
         ("from pare_bench.cli import main; main(['list', '--format', 'md'])", {"torch", "numpy", "rich.markdown"}),
         ("from pare_bench.cli import main; main(['status', '--suite', 'nas360', '--out', 'nowhere'])", {"torch", "numpy", "scipy"}),
         ("from pare_bench.cli import main; main(['backbones', 'list'])", {"torch", "transformers", "scipy"}),
+        ("import pare_bench; pare_bench.names('task')", {"pydantic", "torch", "numpy"}),
+        ("import pare_bench; pare_bench.register, pare_bench.load_records, pare_bench.Results", {"torch", "pandas"}),
+        ("import pare_bench; pare_bench.run, pare_bench.compare", {"torch", "pandas", "rich", "typer"}),
         ("import pare_bench; pare_bench.TaskSpec, pare_bench.hookimpl, pare_bench.Params", {"torch", "numpy"}),
     ],
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from pare_bench.version import __version__
 
 ROOT = Path(__file__).parents[2]

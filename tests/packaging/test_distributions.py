@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from packaging.metadata import Metadata
-
 from pare_bench.version import __version__
 
 ROOT = Path(__file__).parents[2]
