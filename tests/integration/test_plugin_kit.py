@@ -150,6 +150,12 @@ def test_a_name_that_cannot_be(pare_bench_here, tmp_path, monkeypatch, name, sai
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_task_needs_the_name_of_its_suite_too(pare_bench_here):
+    code, _, err = pare_bench_here("plugins", "new", "nas360", "--kind", "task")
+    assert code == 2
+    assert "suite 'nas360' is registered already, by plugin 'builtin'" in err
+
+
 def test_the_hint_has_a_name_that_can_be(pare_bench_here):
     assert pare_bench_here("plugins", "new", "My-Own 2", "--kind", "task")[2].rstrip().endswith(": my_own")
 
