@@ -96,7 +96,7 @@ def any_name(incomplete: str) -> Offered:
     """Complete the names of all kinds."""
     from pare_bench.registry.plugins import KINDS
 
-    return _offered([pair for kind in KINDS for pair in _registered(kind)], incomplete)
+    return _offered(_registered(*KINDS), incomplete)
 
 
 def name_of_kind(ctx: typer.Context, incomplete: str) -> Offered:
@@ -113,13 +113,13 @@ def plugins(incomplete: str) -> Offered:
     return []
 
 
-def _registered(kind: str) -> Offered:
+def _registered(*kinds: str) -> Offered:
     """Return names and summaries; nothing where the registry cannot be made, for nobody reads an error in the middle of a line."""
     with suppress(Exception):
         from pare_bench.registry.names import Registry
 
         registry = Registry.from_environment()
-        return [(name, registry.spec(kind, name).summary) for name in registry.names(kind)]
+        return [(name, registry.spec(kind, name).summary) for kind in kinds for name in registry.names(kind)]
     return []
 
 

@@ -80,8 +80,8 @@ def test_prints_of_a_plugin_do_not_reach_stdout_of_a_caller_either(install, pare
 @pytest.mark.parametrize(
     ("words", "option"),
     [
-        (("run", "-m", "constant", "-m", "pare"), "--method / -m"),
-        (("run", "--method", "constant", "-m", "constant"), "--method / -m"),
+        (("inspect", "ecg", "-m", "constant", "-m", "pare"), "--method / -m"),
+        (("show", "preset", "cpu", "--method", "constant", "-m", "constant"), "--method / -m"),
         (("run", "--method=constant", "--suite", "nas360", "--suite", "openml"), "--suite / -s"),
         (("run", "--method", "constant", "--resume", "--no-resume"), "--resume"),
         (("run", "--method", "constant", "--seeds", "0", "--seeds", "1"), "--seeds"),
