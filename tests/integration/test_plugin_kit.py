@@ -26,7 +26,7 @@ def a_second_component():
 def run_python(folder, site, code, *, expect=0, **environment):
     env = {name: value for name, value in os.environ.items() if name != "PARE_BENCH_PLUGINS"}
     env |= {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]), "OMP_NUM_THREADS": "1", **environment}
-    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == expect, done.stderr
     return done
 
@@ -45,7 +45,7 @@ def test_it_is_written_installed_checked_and_run(pare_bench_here, tmp_path, monk
     install, check, run = out.splitlines()
     assert install == "pip install -e ./pare-bench-my-own"
     site = tmp_path / "site"
-    subprocess.run([*PIP, "--target", str(site), "./pare-bench-my-own"], check=True, capture_output=True, text=True, timeout=120)
+    subprocess.run([*PIP, "--target", str(site), "./pare-bench-my-own"], check=True, capture_output=True, text=True, timeout=400)
     assert sorted(path.name for path in site.iterdir()) == ["pare_bench_my_own", "pare_bench_my_own-0.1.0.dist-info"]
 
     options = ["--device", "cpu", "--out", str(tmp_path / "out"), "--format", "json"]
@@ -84,7 +84,7 @@ def test_its_own_test_passes(pare_bench_here, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     assert pare_bench_here("plugins", "new", "my_own", "--kind", kind)[0] == 0
     site = tmp_path / "site"
-    subprocess.run([*PIP, "--target", str(site), "./pare-bench-my-own"], check=True, capture_output=True, text=True, timeout=120)
+    subprocess.run([*PIP, "--target", str(site), "./pare-bench-my-own"], check=True, capture_output=True, text=True, timeout=400)
     tests = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'pare-bench-my-own/tests']))"
     assert "2 passed" in run_python(tmp_path, site, tests).stdout
 

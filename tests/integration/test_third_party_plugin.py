@@ -25,7 +25,7 @@ def site(tmp_path_factory):
         plugin_kit.write(plugin_kit.kit(kind, name), sources / name)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     folders = [str(sources / name) for name in KINDS]
-    subprocess.run([*pip, "--target", str(target), *folders], check=True, capture_output=True, text=True, timeout=120)
+    subprocess.run([*pip, "--target", str(target), *folders], check=True, capture_output=True, text=True, timeout=400)
     return target
 
 
