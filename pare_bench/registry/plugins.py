@@ -195,7 +195,7 @@ def _registered(
     callers = manager.get_hookcallers(module)
     problem = None if callers else "has no hooks: no function of it is marked with @pare_bench.hookimpl"
     for caller in callers or ():
-        problem = problem or next((_never_run(each) for each in caller.get_hookimpls() if each.plugin_name == point.name), None)
+        problem = problem or next((_never_run(caller.name, each) for each in caller.get_hookimpls() if each.plugin_name == point.name), None)
     if problem is not None:
         manager.unregister(name=point.name)
         return problem
@@ -207,9 +207,9 @@ def _registered(
     return None
 
 
-def _never_run(implementation: pluggy.HookImpl) -> str | None:
-    """Return why a call of this implementation would do nothing, None where it does something."""
-    name, function = implementation.function.__name__, implementation.function
+def _never_run(name: str, implementation: pluggy.HookImpl) -> str | None:
+    """Return why a call of this implementation of hook ``name`` would do nothing, None where it does something."""
+    function = implementation.function
     if implementation.hookwrapper or implementation.wrapper:
         return f"has a wrapper around {name}: each plugin is called by itself, so there is nothing to wrap; use a plain @hookimpl"
     registering = name in {hook for hook, _ in KINDS.values()}
