@@ -171,7 +171,7 @@ def test_a_worker_that_has_other_versions_is_named(queue, pare_bench, tmp_path):
     code, _, err = run(pare_bench, tmp_path / "out", "--executor", "queue")
     assert code == 0, err
     assert "full_finetune satellite seed 1: carried out by a worker that has something else than this process: " in err
-    assert "numpy 0.1" in err
+    assert "libraries numpy: 0.1 -> 2" in err
 
 
 def test_what_an_executor_would_hand_on_is_shown(queue, pare_bench, tmp_path):
