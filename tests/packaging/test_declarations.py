@@ -70,7 +70,7 @@ def test_declared_addresses_are_those_of_the_citation():
 
 @pytest.mark.slow
 @pytest.mark.network
-@pytest.mark.skipif(os.environ.get("PARE_BENCH_NETWORK_TESTS") != "1", reason="asks the package index: PARE_BENCH_NETWORK_TESTS=1 (CONTRIBUTING.md)")
+@pytest.mark.skipif(not os.environ.get("PARE_BENCH_NETWORK_TESTS"), reason="opens connections: set PARE_BENCH_NETWORK_TESTS=1")
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
 @pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
 def test_an_extra_resolves(extra, tmp_path):
