@@ -79,6 +79,9 @@ def _too_many(found: int, count: int, usual: int, among: int) -> bool:
 def _rows(examples: Examples, table: bool) -> NDArray[np.float64] | None:
     """Return examples as rows [n values], each of mean 0 and size 1 except those of a table; None where they are no finite numbers."""
     count = min(len(examples), _EXAMPLES)
+    # A proxy may have no test split.
+    if not count:
+        return None
     values = np.asarray(examples[:count]).reshape(count, -1)
     if values.dtype.kind != "f" or not np.isfinite(values).all():
         return None

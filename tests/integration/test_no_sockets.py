@@ -22,6 +22,7 @@ COMMANDS = (
     ("show", "backbone", "hf_text"),
     ("show", "preset", "paper", "--task", "ecg"),
     ("plugins",),
+    ("plugins", "new", "some_selector", "--kind", "selector"),
     ("doctor", *OUT),
     ("config", "show", "-m", "full_finetune", "-t", "satellite", "--origin"),
     ("run", "--method", "full_finetune", "--task", "satellite", "--dry-run", "-o", "backbone=hf_text", *OUT),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

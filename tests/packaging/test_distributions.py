@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from packaging.metadata import Metadata
-from pare_bench.version import __version__
+from pare_bench.registry.versions import __version__
 
 ROOT = Path(__file__).parents[2]
 WHEEL, SDIST = f"pare_bench-{__version__}-py3-none-any.whl", f"pare_bench-{__version__}.tar.gz"
