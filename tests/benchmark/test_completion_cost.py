@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-#: Seconds of processor time that a completion may take, with the start of Python.
-MOST = 0.2
+#: Seconds of processor time that a completion may take, with the start of Python, on a machine that imports Typer in so many.
+MOST, TYPER = 0.2, 0.07
 LINES = ("pare-bench lead", "pare-bench run --method par", "pare-bench run -s nas360 -t sat", "pare-bench compare pare orc", "pare-bench show pa")
 
 
@@ -26,14 +26,20 @@ def complete(line):
 @pytest.mark.parametrize("line", LINES)
 def test_a_completion_takes_less_than_200_ms(line, benchmark):
     """Processor time, the best of the rounds: other work on the machine makes a process wait, not compute."""
-    taken = []
+    taken, typer = [], []
 
     def timed():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        complete(line)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        taken.append(spent(lambda: complete(line)))
+        typer.append(spent(lambda: subprocess.run([sys.executable, "-c", "import typer"], check=True)))
 
     benchmark.pedantic(timed, rounds=9, warmup_rounds=1)
-    print(f"\n{line}: {1000 * min(taken):.0f} ms of processor time")
-    assert min(taken) < MOST, taken
+    print(f"\n{line}: {1000 * min(taken):.0f} ms of processor time; Typer alone {1000 * min(typer):.0f} ms")
+    assert min(taken) < MOST * max(1.0, min(typer) / TYPER), (taken, typer)
+
+
+def spent(call):
+    """Return the processor time of the processes that a call starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

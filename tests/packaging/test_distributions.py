@@ -121,7 +121,7 @@ def test_the_wheel_has_the_packages_with_their_data_and_nothing_else(built):
 def test_the_source_distribution_has_tests_plugins_and_what_they_read_but_no_records(built):
     names = sdist_names(built)
     assert {"constraints.txt", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff", "PKG-INFO", ".pre-commit-config.yaml"} <= set(names)
-    assert {"tests/conftest.py", "plugins/README.md", "plugins/template/pyproject.toml", "leaderboard/published.json"} <= set(names)
+    assert {"tests/conftest.py", "plugins/README.md", "plugins/pare-bench-ucr/pyproject.toml", "leaderboard/published.json"} <= set(names)
     assert not [name for name in names if name.startswith(("leaderboard/records", "leaderboard/site"))]
 
 
