@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from pare_bench.registry.versions import __version__
 
 ROOT = Path(__file__).parents[2]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from packaging.metadata import Metadata
+
 from pare_bench.registry.versions import __version__
 
 ROOT = Path(__file__).parents[2]
