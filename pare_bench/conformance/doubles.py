@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from pare_bench import __version__, metrics
+from pare_bench import metrics
 from pare_bench.contracts.backbone import Backbone
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import Classes, Field, InputShape, Labels, Metric, Split, Splits, TaskSize
@@ -25,6 +25,7 @@ from pare_bench.registry import hookspecs
 from pare_bench.registry.names import Registry
 from pare_bench.registry.plugins import PluginInfo, Plugins, collect
 from pare_bench.registry.specs import BackboneSpec, TaskSpec
+from pare_bench.registry.versions import __version__
 
 WORDS = 32
 

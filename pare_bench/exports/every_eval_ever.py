@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from pare_bench import __version__, statistics
+from pare_bench import statistics
 from pare_bench.exports.scores import MethodScores, Score, method_scores, slugs
 from pare_bench.records.record import RunRecord
+from pare_bench.registry.versions import __version__
 
 VERSION = "0.3.0"
 
