@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pare_bench.cli import completion, output
-from pare_bench.cli.options import TextFormat, TextOption, checked_preset, checked_tier, checked_track
+from pare_bench.cli.options import OutOption, TextFormat, TextOption, checked_preset, checked_tier, checked_track
 from pare_bench.errors import DataMissingError, ExitCode, PareBenchError
 from pare_bench.report import MAX_RUNS
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pare_bench.records.record import RunRecord
     from pare_bench.registry.names import Registry
     from pare_bench.report.content import Row, Section
-
-Out = Annotated[Path, typer.Option(help="Folder of the records.")]
 
 
 class ShowFormat(StrEnum):
@@ -61,7 +59,7 @@ def all_records(out: Path, evidence: Evidence | None = None) -> tuple[list[RunRe
 
 
 def build_command(
-    out: Out = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 6 when leaderboard.json is not what the records give.")] = False,
     scores: ScoresOption = Scores.HERE,
     format: TextOption = TextFormat.TEXT,  # noqa: A002
@@ -100,7 +98,7 @@ def show_command(
     tier: Annotated[str | None, typer.Option(help="Only this tier of data.", autocompletion=completion.tiers)] = None,
     track: Annotated[str | None, typer.Option(help="Only this track.", autocompletion=completion.tracks)] = None,
     preset: Annotated[str | None, typer.Option(help="Only this preset.", autocompletion=completion.presets)] = None,
-    out: Out = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     format: Annotated[ShowFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Show the ranking of each division (suite, tier, track, preset), and the methods that are not ranked with the reason."""
@@ -210,7 +208,7 @@ def _versions(registry: Registry, kind: str, names: set[str]) -> dict[str, int]:
 
 
 def site_command(
-    out: Out = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     to: Annotated[Path | None, typer.Option("--to", help="The HTML file; default: OUT/site/index.html.")] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "pare-bench leaderboard",
     max_runs: Annotated[int, typer.Option(min=0, help="Runs that are shown one by one; those that count come first.")] = MAX_RUNS,

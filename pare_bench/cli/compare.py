@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pare_bench.cli import completion, output
-from pare_bench.cli.options import checked_preset, checked_tier, checked_track, chosen_tasks
+from pare_bench.cli.options import OutOption, SuiteOption, TasksOption, TrackOption, checked_preset, checked_tier, checked_track, chosen_tasks
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -53,14 +53,12 @@ def compare_command(
         ),
     ],
     *,
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
-    ] = None,
+    suite: SuiteOption = "nas360",
+    task: TasksOption = None,
     preset: Annotated[str | None, typer.Option(help="Default: the one that all methods were run with.", autocompletion=completion.presets)] = None,
     tier: Annotated[str | None, typer.Option(help="Default: the one that all methods were run on.", autocompletion=completion.tiers)] = None,
-    track: Annotated[str, typer.Option(help="Track of the runs.", autocompletion=completion.tracks)] = "clean",
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    track: TrackOption = "clean",
+    out: OutOption = Path("leaderboard"),
     stats: Annotated[Stats, typer.Option(help="all: Friedman, tie groups, Bayesian test, gains, profiles.")] = Stats.BASIC,
     reference: Annotated[str | None, typer.Option(help="Also test each method against this one, corrected for those pairs alone.")] = None,
     missing: Annotated[Missing, typer.Option(help="What to do where a method has no score on a task.")] = Missing.ERROR,

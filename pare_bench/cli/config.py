@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from pare_bench.cli import output
-from pare_bench.cli.config_file import config_file_of, short_path, with_options
+from pare_bench.cli.config_file import config_file_of, path_set_by, with_options
 from pare_bench.cli.execution import split_options
 from pare_bench.cli.listing import FormatOption, ListFormat
 from pare_bench.cli.run import requests_of, run_command
@@ -48,7 +48,7 @@ def _origin(ctx: typer.Context, path: str, by: str, options: list[str]) -> str:
     """Return an origin as the user knows it: which option, or which file."""
     file = config_file_of(ctx)
     if by == "-o":
-        asked = next((text for text in options if short_path(text) == path or path.startswith(f"{short_path(text)}.")), "")
+        asked = next((text for text in options if path_set_by(text) == path or path.startswith(f"{path_set_by(text)}.")), "")
         if path == "compile" and not asked:
             return _by_option(ctx, "compiled", "--compile")
         return f"config file '{file.path}'" if file is not None and asked in file.options else "-o"

@@ -42,15 +42,17 @@ def with_options(ctx: typer.Context, options: Sequence[str]) -> tuple[str, ...]:
         return tuple(options)
     from pare_bench.config.run_config import SLOTS
 
-    given = {short_path(text) for text in options}
+    given = {path_set_by(text) for text in options}
     # A component that the command line exchanges takes the parameters of the file's along.
     given_slots = given & SLOTS.keys()
-    return (*(text for text in file.options if (path := short_path(text)) not in given and path.partition(".")[0] not in given_slots), *options)
+    return (*(text for text in file.options if (path := path_set_by(text)) not in given and path.partition(".")[0] not in given_slots), *options)
 
 
-def short_path(text: str) -> str:
-    """Return the path of a ``path=value`` text in its short form: ``mixer.params.begin`` and ``mixer.begin`` are one, ``mixer.name`` is ``mixer``."""
-    return text.partition("=")[0].replace(".params.", ".", 1).removesuffix(".name")
+def path_set_by(text: str) -> str:
+    """Return the path that a ``path=value`` text sets, in its short form."""
+    from pare_bench.config.run_config import short_path
+
+    return short_path(text.partition("=")[0])
 
 
 def _take(ctx: typer.Context, path: Path | None) -> Path | None:

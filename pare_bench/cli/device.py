@@ -8,6 +8,19 @@ from pare_bench.cli import output
 from pare_bench.errors import UsageError
 
 
+def chosen_device(name: str) -> str:
+    """Return the device that a name, or ``auto``, stands for.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if name != "auto":
+        return checked_device(name, "auto")
+    from pare_bench.runs.asked import auto_device
+
+    return auto_device()
+
+
 def checked_device(name: str, *more: str) -> str:
     """Return the name of a device; ``more`` are words that the command takes besides and has dealt with.
 

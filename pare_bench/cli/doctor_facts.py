@@ -103,16 +103,14 @@ def _unless(fine: bool, hint: str, otherwise: State = "problem") -> tuple[State,
 def _machine() -> Iterator[Fact]:
     import psutil
 
+    from pare_bench.runs.workers import usable_cores
+
     yield Fact("machine", "platform", platform.platform())
-    yield Fact("machine", "processor", f"{platform.processor() or platform.machine()}, {_cores()} of {os.cpu_count()} cores usable")
+    yield Fact("machine", "processor", f"{platform.processor() or platform.machine()}, {usable_cores()} of {os.cpu_count()} cores usable")
     memory = psutil.virtual_memory()
     value = f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} available"
     yield Fact("machine", "memory", value, *_unless(memory.available > 2**30, "runs of preset cpu take up to 2 GB", "note"))
     yield Fact("machine", "encoding", f"{sys.stdout.encoding}, file names {sys.getfilesystemencoding()}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _torch() -> Iterator[Fact]:
@@ -191,8 +189,7 @@ def _weights() -> Iterator[Fact]:
     for weights in sorted(folder.glob("*.safetensors")):
         card = weights.with_suffix(".json")
         promised = json.loads(card.read_text("utf-8"))["sha256"] if card.is_file() else None
-        with weights.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = _sha256(weights)
         value = f"sha256 {found[:16]}, " + ("as its card says" if found == promised else f"its card says {str(promised)[:16]}")
         yield Fact("weights", weights.stem, value, *_unless(found == promised, f"'{weights}' is damaged: pip install --force-reinstall pare-bench"))
     yield from _fetched()
@@ -210,10 +207,13 @@ def _fetched() -> Iterator[Fact]:
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    if not path.is_file():
-        return False
+    return path.is_file() and _sha256(path) == sha256
+
+
+def _sha256(path: Path) -> str:
+    """Return the digest of a file as it is now; nothing is remembered, since nothing is to be written."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _network() -> Iterator[Fact]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pare_bench.cli import output
+from pare_bench.cli.options import OutOption
 
 if TYPE_CHECKING:
     from pare_bench.provenance.explanation import Explanation
@@ -25,7 +26,7 @@ class ExplainFormat(StrEnum):
 
 def explain_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its first digits, or the path of a record.")],
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     format: Annotated[ExplainFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> None:
     """Show each part of a run's identity, why it was carried out, and whether the same command would be served now."""

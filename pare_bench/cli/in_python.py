@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pare_bench.cli import output
-from pare_bench.cli.device import checked_device
+from pare_bench.cli.device import chosen_device
 from pare_bench.cli.execution import execution_of, megabytes_of, seconds_of
 from pare_bench.cli.progress import PlainDisplay, bars, progress_display
 from pare_bench.comparison.contrasts import ROPE
 from pare_bench.comparison.missing import Policy
 from pare_bench.comparison.stored import compare_stored, records_of
 from pare_bench.comparison.view import ComparisonView
-from pare_bench.config.rates import PATH, rate_notes
-from pare_bench.config.resolution import Planned, Request, Unresolved, config_of, resolve, resolve_each
+from pare_bench.config.resolution import Planned, Request, config_of
 from pare_bench.config.run_config import parse_overrides
 from pare_bench.errors import UsageError, check_tasks
 from pare_bench.leaderboard.file import LeaderboardFile
@@ -31,10 +30,9 @@ from pare_bench.records.predictions import Mode
 from pare_bench.records.results import Results, Run
 from pare_bench.records.store import Store
 from pare_bench.registry.names import Registry
-from pare_bench.runs.asked import Say, auto_device, auto_preset, auto_tiers
+from pare_bench.runs.asked import Say, planned_of, requests_of
 from pare_bench.runs.campaign import run_all
 from pare_bench.runs.interruption import Ended, ended_by_signal
-from pare_bench.runs.plans import Plans
 from pare_bench.runs.single import Display, Manner
 
 _SUITE = "nas360"
@@ -104,13 +102,9 @@ def run(
     of_executor = [f"executor.{text}" for text in _overrides(executor_options or {})]
     execution = execution_of(registry, executor, jobs, of_executor)
     limits = seconds_of(_text(time_limit)), megabytes_of(_text(memory_limit))
-    request = _request(registry, method, chosen, names, seeds, preset, tier, track, device, overrides, say)
-    plans = Plans()
-    planned: Sequence[Planned] = resolve(registry, request, plans.one) if fail_fast else resolve_each(registry, request, plans.one)
-    plans.save()
-    if not any(text.startswith(f"{PATH}=") for text in overrides):
-        for line in rate_notes(registry, (each for each in planned if not isinstance(each, Unresolved))):
-            say(line)
+    registry.entry("method", method)
+    (request,) = requests_of(registry, [method], chosen, names, _seeds(seeds), preset, tier, track, chosen_device(device), overrides, say)
+    planned = planned_of(registry, [request], say, fail_fast=fail_fast)
     store = Store(Path(out))
     if only_failed:
         planned = [each for each in planned if (newest := store.newest(config_of(each))) is not None and newest.status == "failed"]
@@ -167,37 +161,6 @@ def compare(
             test_sampling=test_sampling,
         )
     )  # fmt: skip
-
-
-def _request(
-    registry: Registry,
-    method: str,
-    suite: str,
-    names: tuple[str, ...],
-    seeds: int | Iterable[int],
-    preset: str,
-    tier: str,
-    track: str,
-    device: str,
-    overrides: tuple[str, ...],
-    say: Say,
-) -> Request:
-    registry.entry("method", method)
-    wanted = [each for each in registry.spec("suite", suite).tasks if not names or each in names]
-    device = auto_device() if device == "auto" else checked_device(device, "auto")
-    tiers = auto_tiers(registry, wanted, say) if tier == "auto" else {}
-    return Request(
-        method=method,
-        suite=suite,
-        tasks=names,
-        preset=auto_preset(registry, device, wanted, tiers, tier, say) if preset == "auto" else preset,
-        tier="generated" if tier == "auto" else tier,
-        tiers=tiers,
-        track=track,
-        seeds=_seeds(seeds),
-        device=device,
-        overrides=overrides,
-    )
 
 
 def _names(task: str | Iterable[str] | None) -> tuple[str, ...]:

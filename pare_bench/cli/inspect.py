@@ -12,7 +12,7 @@ import typer
 from pare_bench.cli import completion, output
 from pare_bench.cli.inspected import print_drawn, print_splits
 from pare_bench.cli.listing import FormatOption, ListFormat
-from pare_bench.cli.options import checked_preset, checked_tier
+from pare_bench.cli.options import OutOption, checked_preset, checked_tier
 from pare_bench.errors import ExitCode, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def inspect_command(
         list[str] | None, typer.Option("--option", "-o", metavar="PATH=VALUE", help="A parameter of the task (-o points=64), or data_seed.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="The .png or .svg file, with --suite a folder; default: inspect-NAME.png here.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     summary: Annotated[bool, typer.Option("--summary", help="Draw nothing: shapes, ranges and class counts of the splits as a table.")] = False,
     format: FormatOption = None,  # noqa: A002
 ) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
+from pare_bench.cli import completion
 from pare_bench.errors import UsageError, check_tasks, nearest
 
 
@@ -20,6 +22,14 @@ class TextFormat(StrEnum):
 
 
 TextOption = Annotated[TextFormat, typer.Option("--format", help="json: one document on stdout.")]
+
+#: Options that several verbs have, the same in each.
+SuiteOption = Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))]
+TasksOption = Annotated[
+    list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
+]
+TrackOption = Annotated[str, typer.Option(help="Track of the runs.", autocompletion=completion.tracks)]
+OutOption = Annotated[Path, typer.Option(help="Folder of the records.")]
 
 #: Seeds of one command; more are a slip of the finger.
 _SEEDS = 100_000

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pare_bench.cli import completion, output
-from pare_bench.cli.options import checked_preset, checked_tier, checked_track, chosen_tasks
+from pare_bench.cli.options import OutOption, SuiteOption, TasksOption, TrackOption, checked_preset, checked_tier, checked_track, chosen_tasks
 from pare_bench.errors import ExitCode, UsageError
 
 
@@ -29,22 +29,21 @@ def power_command(
         ),
     ],
     *,
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
-    ] = None,
+    suite: SuiteOption = "nas360",
+    task: TasksOption = None,
     preset: Annotated[str | None, typer.Option(help="Default: the one that both methods were run with.", autocompletion=completion.presets)] = None,
     tier: Annotated[str | None, typer.Option(help="Default: the one that both methods were run on.", autocompletion=completion.tiers)] = None,
-    track: Annotated[str, typer.Option(help="Track of the runs.", autocompletion=completion.tracks)] = "clean",
+    track: TrackOption = "clean",
     seeds: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of seeds to tell of, two or more each.")] = "3,5,8,16",
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     format: Annotated[PowerFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Say which differences of two methods so many seeds would see, by the variances of the records."""
     from pare_bench.cli.compare import records_of
-    from pare_bench.comparison.compare import compare
+    from pare_bench.comparison.contrasts import ROPE
     from pare_bench.comparison.power import as_document, designs, power_parts
     from pare_bench.comparison.screen import drawn
+    from pare_bench.comparison.stored import compare_stored
     from pare_bench.comparison.tables import markdown
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
@@ -53,17 +52,18 @@ def power_command(
     if len(methods) != 2:
         raise UsageError(f"power takes two methods, got '{' '.join(methods)}'", hint="pare-bench power pare orca")
     registry = Registry.from_environment()
-    comparison = compare(
+    comparison = compare_stored(
+        registry,
         records_of(Store(out), suite, methods),
         methods,
         suite,
+        out,
+        output.note,
+        tasks=chosen_tasks(task, suite, registry.spec("suite", suite).tasks),
+        preset=checked_preset(preset),
         tier=checked_tier(tier),
         track=str(checked_track(track)),
-        preset=checked_preset(preset),
-        tasks=chosen_tasks(task, suite, registry.spec("suite", suite).tasks),
-        suite_tasks=registry.spec("suite", suite).tasks,
-        known_methods=registry.names("method"),
-        out=str(out),
+        rope=ROPE,
     )
     found = designs(comparison.pairs[0], counts)
     if format is PowerFormat.JSON:

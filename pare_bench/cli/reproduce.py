@@ -13,6 +13,7 @@ import typer
 
 from pare_bench.cli import output
 from pare_bench.cli.device import checked_device
+from pare_bench.cli.options import OutOption
 from pare_bench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ReproduceFormat(StrEnum):
 
 def reproduce_command(
     run: Annotated[str, typer.Argument(metavar="RECORD", help="Path of a record, a run id, or its first digits.")],
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps (untested); default: as recorded.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="Share of the recorded score that counts as noise; default: twice the spread over the stored seeds.")

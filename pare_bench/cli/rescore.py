@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pare_bench.cli import completion, output
-from pare_bench.cli.options import chosen_names, chosen_tasks
+from pare_bench.cli.options import OutOption, chosen_names, chosen_tasks
 from pare_bench.errors import ExitCode, PareBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def rescore_command(
         list[str] | None,
         typer.Option("--task", "-t", help="With --suite: only these tasks: a,b or repeated.", autocompletion=completion.tasks),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show old and new scores and save nothing.")] = False,
     format: Annotated[RescoreFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:

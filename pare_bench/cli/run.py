@@ -13,9 +13,19 @@ import typer
 
 from pare_bench.cli import completion, output
 from pare_bench.cli.config_file import ConfigOption, with_options
-from pare_bench.cli.device import checked_device
+from pare_bench.cli.device import chosen_device
 from pare_bench.cli.execution import execution_of, megabytes_of, seconds_of, split_options
-from pare_bench.cli.options import Fresh, Predictions, checked_preset, checked_tier, checked_track, chosen_names, chosen_tasks, parse_seeds
+from pare_bench.cli.options import (
+    Fresh,
+    Predictions,
+    SuiteOption,
+    checked_preset,
+    checked_tier,
+    checked_track,
+    chosen_names,
+    chosen_tasks,
+    parse_seeds,
+)
 from pare_bench.cli.run_results import print_results
 from pare_bench.errors import ExitCode, UsageError
 
@@ -42,7 +52,7 @@ def run_command(
         list[str] | None,
         typer.Option("--method", "-m", help="Methods: a,b or repeated; wildcards.", autocompletion=completion.names("method"), show_default=False),
     ] = None,
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
+    suite: SuiteOption = "nas360",
     task: Annotated[
         list[str] | None,
         typer.Option("--task", "-t", help="Only these tasks of the suite: a,b or repeated; wildcards.", autocompletion=completion.tasks),
@@ -96,11 +106,11 @@ def run_command(
     format: Annotated[RunFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> int:
     """Run methods on a suite; runs that are already in the store are served from it."""
-    from pare_bench.config.rates import PATH, rate_notes
-    from pare_bench.config.resolution import Unresolved, config_of, resolve, resolve_each
+    from pare_bench.config.resolution import config_of
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
-    from pare_bench.runs.plans import Plans
+    from pare_bench.runs.asked import planned_of
+    from pare_bench.runs.single import Manner
 
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other", hint="give one of them")
@@ -111,27 +121,20 @@ def run_command(
     limits = seconds_of(time_limit), megabytes_of(memory_limit)
     asked_for = {"method": method, "suite": suite, "task": task, "preset": preset, "tier": tier, "track": track, "seeds": seeds}
     requests = requests_of(registry, {**asked_for, "option": options, "device": device, "compiled": compiled})
-    plans = Plans()
-    planned: list[Planned] = []
-    for request in requests:
-        planned += resolve(registry, request, plans.one) if fail_fast else resolve_each(registry, request, plans.one)
-    plans.save()
-    if not any(text.startswith(f"{PATH}=") for text in requests[0].overrides):
-        for line in rate_notes(registry, (each for each in planned if not isinstance(each, Unresolved))):
-            output.note(line)
+    planned = planned_of(registry, requests, output.note, fail_fast=fail_fast)
     store = Store(out)
     if only_failed:
         asked = len(planned)
         planned = [each for each in planned if (newest := store.newest(config_of(each))) is not None and newest.status == "failed"]
         output.note(f"{len(planned)} of {asked} runs have failed" + ("" if planned else "; nothing to do"))
     drawn = None if format is None else format is RunFormat.TABLE
-    from pare_bench.runs.single import Manner
-
+    kept = None if log is None else str(log.resolve())
+    manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES, fail_fast, wait, *limits, kept)
     if dry_run:
         from pare_bench.cli.planning import print_plan
 
         print_plan(registry, store, planned, fresh_libraries=fresh is Fresh.LIBRARIES, drawn=drawn, as_json=format is RunFormat.JSON)
-        _print_script(registry, planned, store, execution, Manner(time_limit=limits[0], memory_limit=limits[1]), format)
+        _print_script(registry, planned, store, execution, manner, format)
         return ExitCode.OK
     store.check_writable()
 
@@ -146,8 +149,6 @@ def run_command(
     command = shlex.join(["pare-bench", *sys.argv[1:]])
     with ended_by_signal() as ended, progress_display(len(planned)) as display:
         summary = LeaderboardFile(store, display.note)
-        kept = None if log is None else str(log.resolve())
-        manner = Manner(resume, predictions.value, fresh is Fresh.LIBRARIES, fail_fast, wait, *limits, kept)
         results = run_all(registry, planned, store, display, summary, command=command, execution=execution, manner=manner)
     if display.interrupted:
         output.note(f"interrupted: {len(results)} of {len(planned)} runs are saved in '{out}'; the same command goes on with the rest")
@@ -163,47 +164,23 @@ def requests_of(registry: Registry, given: Mapping[str, Any]) -> list[Request]:
     Raises:
         UsageError: a name, tier, track, preset, seed or device that is none, or no method.
     """
-    from pare_bench.config.resolution import Request
+    from pare_bench.runs import asked
 
     if not given["method"]:
         raise UsageError("missing option '--method' / '-m'", hint="pare-bench run --method pare, or pare-bench list method")
     methods = chosen_names(given["method"], registry.names("method"), "--method")
     suite, tier, preset = given["suite"], str(checked_tier(given["tier"], "auto")), str(checked_preset(given["preset"], "auto"))
     checked_track(given["track"])
-    known = registry.spec("suite", suite).tasks
-    tasks = chosen_tasks(given["task"], suite, known)
-    wanted = [name for name in known if not tasks or name in tasks]
-    tiers = _tiers(registry, wanted) if tier == "auto" else {}
-    device = _device(given["device"])
-    chosen = _preset(registry, device, wanted, tiers, tier) if preset == "auto" else preset
+    tasks = chosen_tasks(given["task"], suite, registry.spec("suite", suite).tasks)
+    seeds, device = parse_seeds(given["seeds"]), chosen_device(given["device"])
     overrides = (*given["option"], *(["compile=true"] if given["compiled"] else []))
-    tier = "generated" if tier == "auto" else tier
-    seeds = parse_seeds(given["seeds"])
-    return [Request(method, suite, tasks, chosen, tier, tiers, given["track"], seeds, device, overrides) for method in methods]
+    return asked.requests_of(registry, methods, suite, tasks, seeds, preset, tier, given["track"], device, overrides, output.note)
 
 
 def _exit_code(results: Sequence[Result]) -> ExitCode:
     """Return the code of a command: where nothing else came out, what all runs failed for."""
     codes = {result.exit_code for result in results}
     return codes.pop() if len(codes) == 1 else ExitCode.SOME_RUNS_FAILED if codes else ExitCode.OK
-
-
-def _tiers(registry: Registry, tasks: Sequence[str]) -> dict[str, str]:
-    from pare_bench.runs.asked import auto_tiers
-
-    return auto_tiers(registry, tasks, output.note)
-
-
-def _preset(registry: Registry, device: str, tasks: Sequence[str], tiers: dict[str, str], tier: str) -> str:
-    from pare_bench.runs.asked import auto_preset
-
-    return auto_preset(registry, device, tasks, tiers, tier, output.note)
-
-
-def _device(name: str) -> str:
-    from pare_bench.runs.asked import auto_device
-
-    return auto_device() if name == "auto" else checked_device(name, "auto")
 
 
 def _print_script(

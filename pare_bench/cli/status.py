@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pare_bench.cli import completion, output
-from pare_bench.cli.options import checked_preset, checked_tier, checked_track, chosen_names, chosen_tasks, parse_seeds
+from pare_bench.cli.options import (
+    OutOption,
+    SuiteOption,
+    TasksOption,
+    checked_preset,
+    checked_tier,
+    checked_track,
+    chosen_names,
+    chosen_tasks,
+    parse_seeds,
+)
 
 if TYPE_CHECKING:
     from pare_bench.runs.inventory import Cell
@@ -27,21 +37,19 @@ class StatusFormat(StrEnum):
 
 
 def status_command(
-    suite: Annotated[str, typer.Option("--suite", "-s", help="Suite: pare-bench list suite.", autocompletion=completion.names("suite"))] = "nas360",
+    suite: SuiteOption = "nas360",
     method: Annotated[
         list[str] | None,
         typer.Option(
             "--method", "-m", help="Only these methods: a,b or repeated; also such that have not run.", autocompletion=completion.names("method")
         ),
     ] = None,
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="Only these tasks: a,b or repeated; wildcards.", autocompletion=completion.tasks)
-    ] = None,
+    task: TasksOption = None,
     seeds: Annotated[str | None, typer.Option(help="For example 0-4; default: the seeds that a method has.")] = None,
     preset: Annotated[str | None, typer.Option(help="Only runs with this preset.", autocompletion=completion.presets)] = None,
     tier: Annotated[str | None, typer.Option(help="Only runs on this tier.", autocompletion=completion.tiers)] = None,
     track: Annotated[str | None, typer.Option(help="Only runs on this track.", autocompletion=completion.tracks)] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the records.")] = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     format: Annotated[StatusFormat | None, typer.Option("--format", help="Default: table on a terminal, md elsewhere.")] = None,  # noqa: A002
 ) -> None:
     """Show which runs of a suite are done, out of date (their code or libraries have changed), failed, running, interrupted or missing."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pare_bench.cli import output
-from pare_bench.cli.board import Out, all_records
-from pare_bench.cli.options import TextFormat, TextOption
+from pare_bench.cli.board import all_records
+from pare_bench.cli.options import OutOption, TextFormat, TextOption
 from pare_bench.errors import DataMissingError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def export_command(
         ),
     ],
     *,
-    out: Out = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     to: Annotated[
         Path | None, typer.Option("--to", help="File (csv, parquet) or folder (hf, eee); default: below OUT/exports. csv: - is stdout.")
     ] = None,
@@ -84,7 +84,7 @@ def export_command(
 
 def bundle_command(
     file: Annotated[Path, typer.Argument(help="The file to write, for example submission.zip.")],
-    out: Out = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     predictions: Annotated[
         bool, typer.Option("--predictions/--no-predictions", help="Take the stored predictions along, not only their digests.")
     ] = False,
@@ -156,7 +156,7 @@ def _rerun(bundle: Bundle, count: int, seed: int) -> list[Rerun]:
 
 def add_command(
     file: Annotated[Path, typer.Argument(help="A file that pare-bench leaderboard bundle wrote.")],
-    out: Out = Path("leaderboard"),
+    out: OutOption = Path("leaderboard"),
     format: TextOption = TextFormat.TEXT,  # noqa: A002
 ) -> None:
     """Add the records of a submission to a store and rebuild leaderboard.json. Records that are there never change: exit code 4 where one would."""

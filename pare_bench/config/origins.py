@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pare_bench.config.run_config import SLOTS, RunConfig
+from pare_bench.config.run_config import SLOTS, RunConfig, short_path
 from pare_bench.config.settings import flattened
 
 #: What was asked for by ``-o``; and by an option of its own.
@@ -20,7 +20,7 @@ class Origins:
     def note(self, paths: Iterable[str], origin: str) -> None:
         """Note that ``paths``, as ``-o`` writes them, are now set by ``origin``; with a component's name its parameters begin anew."""
         for path in paths:
-            short = path.replace(".params.", ".", 1).removesuffix(".name")
+            short = short_path(path)
             if short in SLOTS or short in ("method", "task"):
                 self._by = {known: by for known, by in self._by.items() if not known.startswith(f"{short}.")}
             self._by[short] = origin

@@ -149,6 +149,11 @@ def identity_digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def short_path(path: str) -> str:
+    """Return the short form of an ``-o`` path: ``mixer.params.begin`` and ``mixer.begin`` are one, and so are ``mixer.name`` and ``mixer``."""
+    return path.replace(".params.", ".", 1).removesuffix(".name")
+
+
 def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
     """Parse ``-o path=value`` options; values are JSON where they parse as JSON, text otherwise.
 
@@ -167,8 +172,7 @@ def parse_overrides(pairs: Iterable[str]) -> list[tuple[tuple[str, ...], Any]]:
             value = json.loads(text)
         except (ValueError, RecursionError):  # thousands of digits, or of brackets, are no JSONDecodeError
             value = text
-        # ``mixer.params.begin`` and ``mixer.begin`` are one path, and so are ``mixer.name`` and ``mixer``.
-        short = path.replace(".params.", ".", 1).removesuffix(".name")
+        short = short_path(path)
         if seen.setdefault(short, text) != text:
             raise UsageError(f"option -o has two values for '{short}': '{seen[short]}' and '{text}'", hint="give it once")
         parsed.append((tuple(path.split(".")), value))

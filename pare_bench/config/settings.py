@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pare_bench.config.run_config import SLOTS, RunConfig
+from pare_bench.config.run_config import SLOTS, RunConfig, short_path
 
 #: Fields that say what a run is scored on; divisions and data digests keep those apart.
 DATA_FIELDS = frozenset({"suite", "task", "tier", "track", "preset", "data_seed", "size"})
@@ -43,7 +43,7 @@ def options(texts: Iterable[str]) -> tuple[str, ...]:
     for text in texts:
         path, separator, value = text.partition("=")
         if separator:
-            found[path.replace(".params.", ".", 1).removesuffix(".name")] = value
+            found[short_path(path)] = value
     return tuple(f"{path}={value}" for path, value in sorted(found.items()))
 
 

@@ -1,4 +1,4 @@
-"""What ``auto`` stands for: device, tier and preset, by what this machine has. The command line and Python ask here."""
+"""From what is asked for to runs: what ``auto`` stands for here, requests, and what they come to. The command line and Python ask here."""
 
 from __future__ import annotations
 
@@ -7,13 +7,55 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+from pare_bench.config.rates import PATH, rate_notes
+from pare_bench.config.resolution import Planned, Request, Unresolved, resolve, resolve_each
 from pare_bench.config.run_config import Tier
 from pare_bench.datasets.official import data_root
 from pare_bench.datasets.tiers import auto_tier
 from pare_bench.registry.names import Registry
+from pare_bench.runs.plans import Plans
 
 #: Takes a line that says what ``auto`` has become.
 Say = Callable[[str], None]
+
+
+def requests_of(
+    registry: Registry,
+    methods: Sequence[str],
+    suite: str,
+    tasks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    preset: str,
+    tier: str,
+    track: str,
+    device: str,
+    overrides: tuple[str, ...],
+    say: Say,
+) -> list[Request]:
+    """Return what is asked for, a request for each method; ``tasks`` empty: all of the suite. ``preset`` and ``tier`` may be ``auto``."""
+    wanted = [name for name in registry.spec("suite", suite).tasks if not tasks or name in tasks]
+    tiers = auto_tiers(registry, wanted, say) if tier == "auto" else {}
+    chosen = auto_preset(registry, device, wanted, tiers, tier, say) if preset == "auto" else preset
+    tier = "generated" if tier == "auto" else tier
+    return [Request(method, suite, tasks, chosen, tier, tiers, track, seeds, device, overrides) for method in methods]
+
+
+def planned_of(registry: Registry, requests: Sequence[Request], say: Say, *, fail_fast: bool) -> list[Planned]:
+    """Return the runs of several requests with the same ``-o`` settings, and say which of them take another learning rate than their preset's.
+
+    Raises:
+        UsageError: a name, path or value does not fit.
+        PareBenchError: as the first run says that cannot be resolved, under ``fail_fast``.
+    """
+    plans = Plans()
+    planned: list[Planned] = []
+    for request in requests:
+        planned += resolve(registry, request, plans.one) if fail_fast else resolve_each(registry, request, plans.one)
+    plans.save()
+    if not any(text.startswith(f"{PATH}=") for text in requests[0].overrides):
+        for line in rate_notes(registry, (each for each in planned if not isinstance(each, Unresolved))):
+            say(line)
+    return planned
 
 
 def auto_tiers(registry: Registry, tasks: Sequence[str], say: Say) -> dict[str, str]:

@@ -244,23 +244,19 @@ class _Campaign:
         if isinstance(here, Left):
             self._left.append(here)
             return
-        if outcome.notes or outcome.left is not None:
-            # A line is told under the name of the run that began last.
-            self.runs.display.begin(config_of(self.planned[outcome.number]))
         for note in outcome.notes:
-            self.runs.display.note(note)
+            self._told(config_of(self.planned[item.number]), note)
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.fault is not None:
             raise EnvironmentFault(outcome.fault[0], hint=outcome.fault[1])
         if outcome.left is not None and prepared is not None:
-            self.runs.display.note(f"left for now: {outcome.left}")
             self._left.append(Left(prepared, outcome.left))
             return
         self._stop_at(self._result(outcome, item, prepared))
 
     def _told(self, config: RunConfig, text: str) -> None:
-        """Say something of a run that others carry out."""
+        """Say something of a run that others carry out: a line is told under the name of the run that began last."""
         self.runs.display.begin(config)
         self.runs.display.note(text)
 

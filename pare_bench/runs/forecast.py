@@ -24,6 +24,7 @@ from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
 from pare_bench.records.variants import age
 from pare_bench.registry.names import Registry
+from pare_bench.runs.recording import device_name
 
 #: ``served``: from the store; ``stale``: stored, and done again since something has changed; ``failed``: stored as a failure, and tried again;
 #: ``new``: not stored; ``impossible``: cannot begin.
@@ -115,7 +116,7 @@ class Forecaster:
 
 def expected(config: RunConfig, records: Sequence[RunRecord]) -> Expected:
     """Return what a run may take, by ``records`` of its method on its task: those with the same settings and data where there are some."""
-    here = platform.platform(), _device(config.device)
+    here = platform.platform(), device_name(config.device)
     division = config.tier, config.track, config.preset
     alike = [
         record
@@ -130,16 +131,6 @@ def expected(config: RunConfig, records: Sequence[RunRecord]) -> Expected:
     memory = [record.peak_memory_mb for record in chosen if record.peak_memory_mb is not None]
     seconds = [sum(record.seconds.values()) for record in chosen]
     return Expected(median(seconds) if seconds else None, max(memory, default=None), len(chosen), bool(same) or not chosen)
-
-
-def _device(name: str) -> str:
-    """Return how records call a device of this machine."""
-    if name.startswith("cuda"):
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.get_device_name()
-    return platform.processor() or platform.machine()
 
 
 def missing_files(registry: Registry, config: RunConfig) -> list[MissingFiles]:

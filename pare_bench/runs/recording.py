@@ -131,18 +131,27 @@ def _task_record(task: Task, tier: Tier, data: Data) -> TaskRecord:
     )
 
 
+def device_name(device: str) -> str:
+    """Return how records call a device of this machine: the GPU's name, else the processor's."""
+    if device.startswith("cuda"):
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    return platform.processor() or platform.machine()
+
+
 def _environment(config: RunConfig) -> EnvironmentRecord:
     import torch  # a whole suite is served without it
 
     from pare_bench.training.numerics import numerics
 
-    device = torch.cuda.get_device_name() if config.device.startswith("cuda") and torch.cuda.is_available() else None
     return EnvironmentRecord(
         pare_bench=importlib.metadata.version("pare-bench"),
         revision=revision(),
         python=platform.python_version(),
         platform=platform.platform(),
-        device=device or platform.processor() or platform.machine(),
+        device=device_name(config.device),
         threads=torch.get_num_threads(),
         processes=launched_processes(),
         numerics=numerics(),

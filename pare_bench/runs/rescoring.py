@@ -17,7 +17,7 @@ from pare_bench.errors import IntegrityError, UsageError
 from pare_bench.records.predictions import PredictionsFolder, outputs_digest
 from pare_bench.records.record import RescoringRecord, RunRecord
 from pare_bench.registry.names import Registry
-from pare_bench.scoring.sampling import recorded
+from pare_bench.scoring.sampling import resampled_scores
 from pare_bench.scoring.scores import floors_of, measure, metrics_of, scoring_code
 
 
@@ -60,7 +60,6 @@ def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolde
     try:
         chosen = metrics_of(task, record.config)
         metrics = measure(chosen, outputs, data.splits.test)
-        resampled = recorded(chosen[0], outputs, data.splits.test, data.sha256)
         floors = floors_of(task, record.config, data.splits)
     except ValidationError as error:
         raise IntegrityError(f"a metric of run '{record.run_id}' is not finite: {error.errors()[0]['msg']}", hint=None) from error
@@ -80,7 +79,7 @@ def rescore(registry: Registry, record: RunRecord, predictions: PredictionsFolde
         # A corrected metric comes with a new version of its task; on the same data the scores are that version's now.
         "task": record.task.model_copy(update={"version": task.version}),
         "metrics": metrics,
-        "resampled": resampled,
+        "resampled": resampled_scores(chosen[0], outputs, data.splits.test, data.sha256),
         "floor": floors.constant,
         "persistence": floors.persistence,
         "scoring": code,

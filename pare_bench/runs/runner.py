@@ -24,7 +24,7 @@ from pare_bench.runs.held import Seal, checked_outputs, handed, read_only
 from pare_bench.runs.preparation import Prepared
 from pare_bench.runs.recording import Clock, failure, recorded
 from pare_bench.runs.seclusion import SecludedRegistry, secluded
-from pare_bench.scoring.sampling import recorded as recorded_resamples
+from pare_bench.scoring.sampling import resampled_scores
 from pare_bench.scoring.scores import floors_of, measure, metrics_of, scoring_code
 from pare_bench.training.checkpoint import CheckpointFolder
 from pare_bench.training.context import RunContext
@@ -142,7 +142,7 @@ def _fit_and_score(
     return {
         "status": "ok",
         "metrics": scores,
-        "resampled": recorded_resamples(metrics[0], outputs, splits.test, prepared.data.sha256),
+        "resampled": resampled_scores(metrics[0], outputs, splits.test, prepared.data.sha256),
         "floor": floors.constant,
         "persistence": floors.persistence,
         "scoring": scoring_code(task, config),

@@ -25,6 +25,11 @@ def begin(threads: int, gpu: str | None = None, environment: Mapping[str, str] |
     torch.set_num_threads(threads)
 
 
+def usable_cores() -> int:
+    """Return the CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def handed_on() -> dict[str, str]:
     """Return the variables of this process that its workers elsewhere are to have."""
     return {name: os.environ[name] for name in _HANDED_ON if name in os.environ}

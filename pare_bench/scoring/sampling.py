@@ -43,7 +43,7 @@ def replicates(metric: Metric, outputs: NDArray[np.floating], test: Split, *word
     return found
 
 
-def recorded(metric: Metric, outputs: NDArray[np.floating], test: Split, data_sha256: str) -> tuple[float | None, ...]:
+def resampled_scores(metric: Metric, outputs: NDArray[np.floating], test: Split, data_sha256: str) -> tuple[float | None, ...]:
     """Return what a record keeps: the first scores of :func:`of_data`, None where a resample has none."""
     found = of_data(metric, outputs, test, data_sha256, count=RECORDED)
     return tuple(float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in found)

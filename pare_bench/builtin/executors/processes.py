@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pare_bench.contracts.executor import Executor, Outcome, Work, WorkItem
 from pare_bench.contracts.params import Params
-from pare_bench.runs.workers import GRACE, begin
+from pare_bench.runs.workers import GRACE, begin, usable_cores
 
 #: Seconds that a run has to write its checkpoint once it is asked to end; a second Ctrl-C waits no longer.
 LAST_WORDS = 30.0
@@ -45,7 +45,7 @@ class Processes(Executor):
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
-        gpus, cores = _gpus(), _cores()
+        gpus, cores = _gpus(), usable_cores()
         self.retries = params.retries
         self.jobs = params.jobs or len(gpus) or max(1, cores // 2)
         self.threads = params.threads or max(1, cores // self.jobs)
@@ -164,10 +164,6 @@ def _names_a_gpu(item: WorkItem) -> bool:
 
 def _ended(code: int | None) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> list[str]:
