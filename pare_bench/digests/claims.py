@@ -203,11 +203,13 @@ def _created(path: Path, content: bytes) -> bool:
 
 
 def _start_of(process: int) -> float | None:
-    """Return when a process started, in seconds since 1970; None where there is no such process."""
+    """Return when a process started, in seconds since 1970; None where there is no such process, or it has ended and only its entry is left."""
     import psutil  # only who begins something, or finds that another one has, waits for it
 
     try:
-        return float(psutil.Process(process).create_time())
+        found = psutil.Process(process)
+        # In a container whose first process collects no children, a killed one keeps its entry for good.
+        return None if found.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) else float(found.create_time())
     except (psutil.Error, ValueError, OverflowError):
         return None
 

@@ -64,6 +64,20 @@ def test_who_is_alive(tmp_path, changed, alive):
     assert (found is not None) is alive
 
 
+def test_one_that_was_killed_and_not_collected_is_dead(tmp_path):
+    """Seen where nobody collects children (a container without an init): its run was waited for until somebody gave up."""
+    import psutil
+
+    path = tmp_path / "claim"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        foreign(path, process=process.pid, process_started=psutil.Process(process.pid).create_time())
+        assert owner_of(path).alive()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert psutil.pid_exists(process.pid)
+        assert not owner_of(path).alive()
+
+
 @pytest.mark.parametrize("changed", [{"host": "another"}, {"processes": "pid:[1]"}])
 def test_a_claim_from_elsewhere_that_is_no_longer_touched_is_taken_over(tmp_path, changed):
     path = tmp_path / "claim"

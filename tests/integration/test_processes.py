@@ -39,6 +39,8 @@ class Moody(Method):
 
     def fit(self, data, context):
         mood = ("good", "dies once", "dies", "raises", "sleeps", "naps", "deaf", "holds")[context.config.seed]
+        if mood == "deaf":
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         tries = Path(self.params.folder) / f"seed {context.config.seed}"
         with tries.open("a") as file:
             file.write("x")
@@ -48,8 +50,6 @@ class Moody(Method):
             raise RuntimeError("no idea")
         if mood == "naps":
             time.sleep(4)
-        if mood == "deaf":
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         while mood in ("sleeps", "deaf", "holds"):
             time.sleep(0.01)
         return context.registry.build("method", "constant").fit(data, context)
@@ -94,7 +94,7 @@ def test_two_at_a_time_score_as_one_after_the_other(pare_bench, tmp_path):
 
 
 def test_a_run_that_dies_touches_no_other(moody, pare_bench, tmp_path):
-    """Seen with pools of the standard library: one dead worker and all others were lost."""
+    """Seen with one pool of the standard library for all: one dead worker and all others were lost."""
     code, out, err = pare_bench("run", *moody, "--seeds", "0-4", "--time-limit", "3s", "--jobs", "2", "--out", str(tmp_path / "out"))
     assert code == 1, err
     found = {record.seed: record for record in Store(tmp_path / "out").records()}

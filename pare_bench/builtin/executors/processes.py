@@ -5,14 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from pebble import CONSTS, ProcessExpired, ProcessPool
 from pydantic import Field
 
 from pare_bench.contracts.executor import Executor, Outcome, Work, WorkItem
@@ -21,10 +20,10 @@ from pare_bench.runs.workers import GRACE, begin, usable_cores
 
 #: Seconds that a run has to write its checkpoint once it is asked to end; a second Ctrl-C waits no longer.
 LAST_WORDS = 30.0
-#: Seconds between two looks at workers that say nothing.
+#: Seconds between two looks at the time limits.
 _LOOK = 5.0
-#: The name of pebble's processes.
-_WORKER = "pebble_pool_worker"
+#: Seconds that a process has to be gone once it has closed its pipe or was killed.
+_GONE = 10.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Processes(Executor):
     def map(self, work: Work, items: Iterable[WorkItem]) -> Iterator[Outcome]:
         """Yield outcomes as runs end; an item is taken when a worker is free, and one more, so that its data are there when the next one is."""
         workers = [_Worker(self.threads, gpu) for gpu in self.gpus]
-        free: deque[_Worker] = deque(workers)
-        busy: dict[Future[Outcome], tuple[_Worker, _Try]] = {}
+        free = deque(workers)
+        busy: list[_Worker] = []
         again: list[_Try] = []
         waiting = map(_Try, items)
         ahead: _Try | None = None
@@ -64,97 +63,159 @@ class Processes(Executor):
                 while free and (each := again.pop() if again else ahead or next(waiting, None)) is not None:
                     ahead = None if each is ahead else ahead
                     worker = free.popleft()
-                    busy[worker.schedule(work, each.item)] = worker, each
+                    worker.give(work, each)
+                    busy.append(worker)
                 if not busy:
                     return
                 ahead = ahead or next(waiting, None)
-                for future in wait(busy, timeout=_LOOK, return_when=FIRST_COMPLETED).done or _forgotten(busy):
-                    worker, each = busy.pop(future)
+                wait([sign for worker in busy for sign in worker.signs], timeout=_LOOK)
+                for worker in list(busy):
+                    found = worker.look()
+                    if found is None:
+                        continue
+                    busy.remove(worker)
                     free.append(worker)
-                    outcome = self._outcome(future, each)
-                    if outcome is None:
+                    outcome, each = found
+                    if isinstance(outcome, str) and each.number <= self.retries:
                         again.append(_Try(each.item, each.number + 1))
+                    elif isinstance(outcome, str):
+                        times = f", {each.number} times" if each.number > 1 else ""
+                        yield Outcome(each.item.number, lost=f"its process {outcome}{times}")
                     else:
                         yield outcome
         finally:
             _end(workers)
 
-    def _outcome(self, future: Future[Outcome], tried: _Try) -> Outcome | None:
-        """Return what came of a try, None where there is another one."""
-        try:
-            outcome = future.result()
-        except ProcessExpired as error:
-            end = _ended(error.exitcode)
-        except (BrokenProcessPool, CancelledError):
-            end = "ended before it could begin"
-        except TimeoutError:
-            limit = tried.item.time_limit
-            return Outcome(tried.item.number, lost=f"it went on {GRACE:g} s beyond its time limit of {limit:g} s, and its process was ended")
-        else:
-            if not outcome.interrupted:
-                return outcome
-            # Whoever interrupts the command interrupts this process; somebody else has asked the worker alone to end.
-            end = "was asked to end (SIGTERM)"
-        if tried.number <= self.retries:
-            return None
-        return Outcome(tried.item.number, lost=f"its process {end}" + (f", {tried.number} times" if tried.number > 1 else ""))
-
 
 class _Worker:
-    """One process at a time, with its threads and its GPU; a new one takes the place of one that has died.
-
-    A pool of one for each: so a worker knows its GPU, and the death of one is the end of its run and of nothing else.
-    """
+    """One process at a time, with its threads and its GPU, and a pipe to it that nobody else has: there is no lock that one that dies could hold."""
 
     def __init__(self, threads: int, gpu: str | None) -> None:
         self._threads, self._gpu = threads, gpu
-        self._pool: ProcessPool | None = None
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._tried: _Try | None = None
+        #: When it can have begun with what it has: None as long as it imports.
+        self._begun: float | None = None
 
-    def schedule(self, work: Work, item: WorkItem) -> Future[Outcome]:
-        """Let it carry out an item."""
-        limit = None if item.time_limit is None else item.time_limit + GRACE
-        gpu = None if _names_a_gpu(item) else self._gpu
-        if self._pool is not None and self.works:
-            try:
-                return self._pool.schedule(work, args=(item,), timeout=limit)
-            except RuntimeError:
-                # It has died while it was idle, or as it began.
-                pass
-        self.end()
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPool(max_workers=1, context=context, initializer=begin, initargs=(self._threads, gpu))
-        return self._pool.schedule(work, args=(item,), timeout=limit)
+    def give(self, work: Work, tried: _Try) -> None:
+        """Let it carry out an item; a new process takes the place of one that has died."""
+        self._tried = tried
+        if self._process is None or not self._process.is_alive() or not self._send(work, tried.item):
+            self._start(None if _names_a_gpu(tried.item) else self._gpu)
+            self._send(work, tried.item)
+        elif self._begun is not None:
+            self._begun = time.monotonic()
 
     @property
-    def works(self) -> bool:
-        """Whether there is a process, or will be one."""
-        return self._pool is not None and self._pool.active
+    def signs(self) -> list[Connection | int]:
+        """What becomes ready when it has something to say, or is gone."""
+        assert self._pipe is not None
+        assert self._process is not None
+        return [self._pipe, self._process.sentinel]
+
+    def look(self) -> tuple[Outcome | str, _Try] | None:
+        """Return what came of what it was given, None as long as nothing has: an outcome, or in words how its process ended."""
+        assert self._process is not None
+        assert self._tried is not None
+        alive = self._process.is_alive()
+        # What it has said before its end counts.
+        found = self._heard()
+        if found is None and not alive:
+            found = "ended before it could begin" if self._begun is None else _ended(self._process.exitcode)
+        limit = self._tried.item.time_limit
+        if found is None and limit is not None and self._begun is not None and time.monotonic() - self._begun > limit + GRACE:
+            self.wait_for_end(0)
+            text = f"it went on {GRACE:g} s beyond its time limit of {limit:g} s, and its process was ended"
+            found = Outcome(self._tried.item.number, lost=text)
+        return None if found is None else (found, self._tried)
 
     def end(self) -> None:
-        """Ask it to end (SIGTERM), and end it where it does not."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()
-            pool.join()
+        """Ask it to end (SIGTERM)."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until it has ended, and end it (SIGKILL) where it has not."""
+        if self._process is None or self._pipe is None:
+            return
+        self._process.join(seconds)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(_GONE)
+        self._pipe.close()
+        self._process = self._pipe = None
+
+    def _start(self, gpu: str | None) -> None:
+        self.wait_for_end(_GONE)
+        context = multiprocessing.get_context("spawn")
+        self._begun = None
+        self._pipe, theirs = context.Pipe()
+        # A daemon: should this process end without a word to it, Python ends it.
+        self._process = context.Process(target=_serve, args=(theirs, begin, self._threads, gpu), name="pare-bench worker", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _send(self, work: Work, item: WorkItem) -> bool:
+        assert self._pipe is not None
+        try:
+            self._pipe.send((work, item))
+        except OSError:
+            return False
+        return True
+
+    def _heard(self) -> Outcome | str | None:
+        assert self._pipe is not None
+        try:
+            while self._pipe.poll():
+                said = self._pipe.recv()
+                if isinstance(said, Outcome) and said.interrupted:
+                    # Whoever interrupts the command interrupts this process; somebody else has asked the worker alone to end, and so it does.
+                    self.wait_for_end(_GONE)
+                    return "was asked to end (SIGTERM)"
+                if said is not None:
+                    return said
+                self._begun = time.monotonic()
+        except (EOFError, OSError):
+            # Nothing will come any more: it is gone, or shall be.
+            assert self._process is not None
+            self._process.join(_GONE)
+            self._process.kill()
+        return None
+
+
+def _serve(pipe: Connection, begin: Callable[[int, str | None], None], threads: int, gpu: str | None) -> None:
+    """Be a worker: say once that all is there (None), then carry out what comes until nobody is left who asks, or somebody asks it to end."""
+    # Ctrl-C in a terminal reaches all its processes; the command then asks its workers to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin(threads, gpu)
+    pipe.send(None)
+    while True:
+        try:
+            work, item = pipe.recv()
+        except EOFError:
+            return
+        try:
+            outcome = work(item)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for a word
+            outcome = Outcome(item.number, lost=f"{type(error).__name__}: {error}")
+        pipe.send(outcome)
+        if outcome.interrupted:
+            return
 
 
 def _end(workers: Sequence[_Worker]) -> None:
     """End all workers at the same time: each writes its checkpoint first, unless Ctrl-C says again that it is not to."""
-    CONSTS.term_timeout = LAST_WORDS
-    with ThreadPoolExecutor(len(workers)) as threads:
-        ends = [threads.submit(worker.end) for worker in workers]
-        try:
-            wait(ends)
-        except KeyboardInterrupt:
-            for process in multiprocessing.active_children():
-                if process.name == _WORKER:
-                    process.kill()
-            raise
-
-
-def _forgotten(busy: Mapping[Future[Outcome], tuple[_Worker, _Try]]) -> list[Future[Outcome]]:
-    """Return what a pool was given at the moment at which it broke, and will never answer."""
-    return [future for future, (worker, _) in busy.items() if not worker.works and (future.cancel() or future.done())]
+    deadline = time.monotonic() + LAST_WORDS
+    for worker in workers:
+        worker.end()
+    try:
+        for worker in workers:
+            worker.wait_for_end(max(0.0, deadline - time.monotonic()))
+    except KeyboardInterrupt:
+        for worker in workers:
+            worker.wait_for_end(0)
+        raise
 
 
 def _names_a_gpu(item: WorkItem) -> bool:
