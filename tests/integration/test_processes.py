@@ -40,7 +40,8 @@ class Moody(Method):
     def fit(self, data, context):
         mood = ("good", "dies once", "dies", "raises", "sleeps", "naps", "deaf", "holds")[context.config.seed]
         if mood == "deaf":
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+            # Not a mask: that is one thread's, and another one of the process would hear the signal.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         tries = Path(self.params.folder) / f"seed {context.config.seed}"
         with tries.open("a") as file:
             file.write("x")
