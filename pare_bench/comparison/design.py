@@ -34,7 +34,8 @@ def notes(division: Division, rows: Sequence[TaskRow], suite_tasks: Sequence[str
     if division.tier == "generated":
         found.append("tier generated: the data are simulated twins of the published ones; scores are not comparable with published numbers")
     if division.tier == "bundled":
-        found.append("tier bundled: real tables, split here; scores are not comparable with published numbers, which are of other splits")
+        where = "comparable with published numbers only where a task's page says that its splits are the published ones"
+        found.append(f"tier bundled: real data that a package ships; scores are {where}")
     if division.track == "paper":
         found.append("track paper: as in the released code the validation data are the test data, so scores are optimistic")
     absent = [task for task in suite_tasks if task not in {row.task for row in rows} | set(dropped)]

@@ -81,6 +81,7 @@ def run_all(
         display.note("the first failure ends the command (--fail-fast)")
     except KeyboardInterrupt:
         display.interrupted = True
+        campaign.arrived()
     finally:
         runs.leave()
         if is_main_process():
@@ -161,6 +162,12 @@ class _Campaign:
             self._hand_over(self._freed())
             if self._left:
                 time.sleep(_LOOK)
+
+    def arrived(self) -> None:
+        """Take over the runs that workers have recorded and no longer bring back: the command was interrupted before it heard of them."""
+        for _, prepared in self._taken.values():
+            if prepared is not None:
+                self.runs.recorded(prepared)
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -182,6 +182,13 @@ class Runs:
         self.display.begin(left.prepared.config)
         return self._end(found, served=found.status != "failed")
 
+    def recorded(self, prepared: Prepared) -> None:
+        """Take over a run that a worker of this command has recorded, where it has."""
+        found = self._finished(prepared)
+        if found is not None:
+            self.display.begin(prepared.config)
+            self._end(found, served=False)
+
     def lost(self, run: Prepared | Planned, error: PareBenchError) -> Result:
         """Save the failed record of a run whose process is gone."""
         if isinstance(run, Prepared):

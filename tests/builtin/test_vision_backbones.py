@@ -54,6 +54,8 @@ def tiny_backbone(name: str, hf_folder: Path) -> Backbone:
             return NanoSwin()
         case "nano_all":
             return NanoSwin(NanoSwin.Params(stages="all"))
+        case "nano_112":
+            return NanoSwin(NanoSwin.Params(image_size=112))
         case "hf":
             return HuggingFaceSwin(HuggingFaceSwin.Params(model=str(hf_folder)))
     model = {"vit": "test_vit", "vit_registers": "test_vit3", "swin": "swin_tiny_patch4_window7_224"}[name]
@@ -71,7 +73,7 @@ def library_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
     return features.flatten(1, 2) if features.ndim == 4 else features[:, backbone.model.num_prefix_tokens :]
 
 
-@pytest.mark.parametrize("name", ["nano_last", "nano_all", "hf", "vit", "vit_registers", "swin"])
+@pytest.mark.parametrize("name", ["nano_last", "nano_all", "nano_112", "hf", "vit", "vit_registers", "swin"])
 def test_contract_of_every_backbone(name: str, hf_folder: Path) -> None:
     backbone = tiny_backbone(name, hf_folder).eval()
     size = backbone.image_size if isinstance(backbone.image_size, tuple) else (backbone.image_size,) * 2
@@ -142,6 +144,19 @@ def test_nano_swin_loads_its_bundle_without_touching_the_random_stream() -> None
         assert torch.equal(value, stored[name].float())
     assert NanoSwin.weights_digest(NanoSwin.Params()) == bundled_digest("nano_swin")
     assert NanoSwin.weights_digest(NanoSwin.Params(pretrained=False)) == ""
+
+
+def test_larger_images_have_more_windows_of_the_same_weights() -> None:
+    """Four small images side by side: what no window spans is the same, which is what the first block sees."""
+    small, large = NanoSwin().eval(), NanoSwin(NanoSwin.Params(image_size=112, stages="all")).eval()
+    images = torch.rand(4, 3, 56, 56, generator=torch.Generator().manual_seed(1))
+    joined = torch.cat([torch.cat(list(images[:2]), 2), torch.cat(list(images[2:]), 2)], 1)[None]
+    assert (large.grid, large.out_grid, large.feats) == ((28, 28), (28, 28), 192)
+    one, four = small.swin.layers[0].blocks[0], large.swin.layers[0].blocks[0]
+    apart = one(small.embed_source(images).unflatten(1, (14, 14)))
+    together = four(large.embed_source(joined).unflatten(1, (28, 28)))
+    assert_close(together[0, :14, 14:], apart[1], atol=1e-5, rtol=1e-5)
+    assert_close(together[0, 14:, :14], apart[2], atol=1e-5, rtol=1e-5)
 
 
 def test_drop_path_acts_only_while_training() -> None:

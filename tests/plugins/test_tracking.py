@@ -482,7 +482,9 @@ def test_nothing_is_asked_of_the_network_and_no_score_moves(desk, monkeypatch):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "go on without" not in err
-    assert socket_guard.attempts(desk.folder, "loopback", "outside") == []
+    # urllib3, imported by MLflow, finds out whether there is IPv6 by binding a port of this machine that nobody then listens on: that asks nobody.
+    asked = [each for each in socket_guard.attempts(desk.folder, "loopback", "outside") if not each.endswith("|socket.bind|loopback|('::1', 0)")]
+    assert asked == []
     monkeypatch.delenv(MLFLOW)
     monkeypatch.delenv(TENSORBOARD)
     desk.run(*words, out=desk.folder / "plain")

@@ -125,6 +125,16 @@ def test_a_custom_executor_gives_the_same_records(queue, pare_bench, tmp_path):
     assert [record.predictions_sha256 for record in plain] == [record.predictions_sha256 for record in other]
 
 
+def test_what_is_recorded_counts_although_the_command_is_interrupted_before_it_hears_of_it(queue, pare_bench, tmp_path):
+    """Seen with jobs that are looked at now and then: "0 of 2 runs are saved", and one was."""
+    queue("    def map(self, work, items):\n        for item in items:\n            work(item)\n            raise KeyboardInterrupt\n            yield\n")
+    code, out, err = run(pare_bench, tmp_path / "out", "--executor", "queue", "--format", "json")
+    assert code == 130, err
+    assert "interrupted: 1 of 2 runs are saved" in err
+    (record,), (shown,) = Store(tmp_path / "out").records(), json.loads(out)
+    assert (shown["run_id"], shown["status"]) == (record.run_id, "ok")
+
+
 def test_parameters_of_an_executor_are_checked_and_enter_no_identity(pare_bench, tmp_path):
     code, _, err = run(pare_bench, tmp_path, "-o", "executor=processes", "-o", "executor.jobs=0")
     assert code == 2

@@ -28,7 +28,8 @@ MEAN, STD = 0.5, 0.25
 class NanoSwin(backbone.Backbone):
     """The bundled vision backbone (docs/backbones/nano_swin.md): 56x56 images, 14x14 tokens of width 64, two stages of two blocks.
 
-    Tokens enter after the patch embedding and its norm. ``embed_source`` resizes to 56x56, normalises and embeds.
+    Tokens enter after the patch embedding and its norm. ``embed_source`` resizes to ``image_size``, normalises and embeds. The weights fit any number
+    of windows: ``image_size: 112`` has 28x28 tokens of patches as large as before.
     """
 
     class Params(Params):
@@ -38,15 +39,14 @@ class NanoSwin(backbone.Backbone):
             default="last",
             description="last: the final 7x7 map of width 128; all: both stages' normalised maps on the 14x14 grid, 192 wide, for dense heads",
         )
+        image_size: Literal[56, 112] = Field(default=56, description="side of the images; 112: four times the tokens, for targets with fine detail")
         drop_path: float = Field(default=0.0, ge=0.0, lt=1.0, description="largest probability of skipping a block while training")
         pretrained: bool = Field(default=True, description="False leaves the random initial weights")
 
     # timm's modules are typed too loosely to be checked.
     swin: Any
-    image_size = 56
     patch_size = 4
     dim = 64
-    grid = (14, 14)
 
     def __init__(self, params: Params | None = None) -> None:
         """Build the network.
@@ -58,8 +58,11 @@ class NanoSwin(backbone.Backbone):
         """
         super().__init__()
         self.params = chosen = params if params is not None else self.Params()
+        self.image_size = chosen.image_size
+        side = self.image_size // self.patch_size
+        self.grid = (side, side)
         self.feats = 192 if chosen.stages == "all" else 128
-        self.out_grid = (14, 14) if chosen.stages == "all" else (7, 7)
+        self.out_grid = self.grid if chosen.stages == "all" else (side // 2, side // 2)
         if chosen.pretrained:
             with torch.random.fork_rng(devices=[]):  # the draws are overwritten, so they must not move the run's stream
                 self._build()
@@ -92,18 +95,18 @@ class NanoSwin(backbone.Backbone):
         """Return the bundled weights and their card."""
         return bundled_files("nano_swin") if getattr(params, "pretrained", True) else ()
 
-    def stage_maps(self, tokens: Float[Tensor, "batch 196 64"]) -> tuple[Tensor, Tensor]:
-        """Return both stages' layer-normalised maps: [batch 14 14 64] and [batch 7 7 128]."""
+    def stage_maps(self, tokens: Float[Tensor, "batch tokens 64"]) -> tuple[Tensor, Tensor]:
+        """Return both stages' layer-normalised maps, of 56x56 images [batch 14 14 64] and [batch 7 7 128]."""
         first = self.swin.layers[0](tokens.unflatten(1, self.grid))
         return self.first_norm(first), self.swin.norm(self.swin.layers[1](first))
 
-    def forward(self, tokens: Float[Tensor, "batch 196 64"]) -> Float[Tensor, "batch places feats"]:
-        """Return the features of 49 (``stages: last``) or 196 (``all``) places, row by row."""
+    def forward(self, tokens: Float[Tensor, "batch tokens 64"]) -> Float[Tensor, "batch places feats"]:
+        """Return the features of a quarter as many places as tokens (``stages: last``) or of as many (``all``), row by row."""
         if self.params.stages == "last":
             return self.swin.norm(self.swin.layers(tokens.unflatten(1, self.grid))).flatten(1, 2)
         return joined_maps(self.stage_maps(tokens)).flatten(1, 2)
 
-    def embed_source(self, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 196 64"]:
+    def embed_source(self, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens 64"]:
         """Embed images in [0, 1] of any size."""
         return self.swin.patch_embed((resized(inputs, (self.image_size, self.image_size)) - MEAN) / STD).flatten(1, 2)
 
