@@ -54,7 +54,7 @@ class Processes(Executor):
         """Yield outcomes as runs end; an item is taken when a worker is free, and one more, so that its data are there when the next one is."""
         workers = [_Worker(self.threads, gpu) for gpu in self.gpus]
         free = deque(workers)
-        busy: list[_Worker] = []
+        busy: list[_Busy] = []
         again: list[_Try] = []
         waiting = map(_Try, items)
         ahead: _Try | None = None
@@ -62,126 +62,137 @@ class Processes(Executor):
             while True:
                 while free and (each := again.pop() if again else ahead or next(waiting, None)) is not None:
                     ahead = None if each is ahead else ahead
-                    worker = free.popleft()
-                    worker.give(work, each)
-                    busy.append(worker)
+                    busy.append(free.popleft().give(work, each))
                 if not busy:
                     return
                 ahead = ahead or next(waiting, None)
-                wait([sign for worker in busy for sign in worker.signs], timeout=_LOOK)
-                for worker in list(busy):
-                    found = worker.look()
+                wait([sign for one in busy for sign in one.process.signs], timeout=_LOOK)
+                for one in list(busy):
+                    found = one.look()
                     if found is None:
                         continue
-                    busy.remove(worker)
-                    free.append(worker)
-                    outcome, each = found
-                    if isinstance(outcome, str) and each.number <= self.retries:
-                        again.append(_Try(each.item, each.number + 1))
-                    elif isinstance(outcome, str):
-                        times = f", {each.number} times" if each.number > 1 else ""
-                        yield Outcome(each.item.number, lost=f"its process {outcome}{times}")
+                    busy.remove(one)
+                    free.append(one.worker)
+                    if isinstance(found, Outcome):
+                        yield found
+                    elif one.tried.number <= self.retries:
+                        again.append(_Try(one.tried.item, one.tried.number + 1))
                     else:
-                        yield outcome
+                        times = f", {one.tried.number} times" if one.tried.number > 1 else ""
+                        yield Outcome(one.tried.item.number, lost=f"its process {found}{times}")
         finally:
-            _end(workers)
+            _end([worker.process for worker in workers if worker.process is not None])
 
 
-class _Worker:
-    """One process at a time, with its threads and its GPU, and a pipe to it that nobody else has: there is no lock that one that dies could hold."""
+class _Process:
+    """A process that carries runs out, and a pipe to it that nobody else has: there is no lock that one that dies could hold."""
 
     def __init__(self, threads: int, gpu: str | None) -> None:
-        self._threads, self._gpu = threads, gpu
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._pipe: Connection | None = None
-        self._tried: _Try | None = None
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        # A daemon: should this process end without a word to it, Python ends it.
+        self._process = context.Process(target=_serve, args=(theirs, begin, threads, gpu), name="pare-bench worker", daemon=True)
+        self._process.start()
+        theirs.close()
         #: When it can have begun with what it has: None as long as it imports.
-        self._begun: float | None = None
+        self.begun: float | None = None
 
-    def give(self, work: Work, tried: _Try) -> None:
-        """Let it carry out an item; a new process takes the place of one that has died."""
-        self._tried = tried
-        if self._process is None or not self._process.is_alive() or not self._send(work, tried.item):
-            self._start(None if _names_a_gpu(tried.item) else self._gpu)
-            self._send(work, tried.item)
-        elif self._begun is not None:
-            self._begun = time.monotonic()
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
 
     @property
     def signs(self) -> list[Connection | int]:
         """What becomes ready when it has something to say, or is gone."""
-        assert self._pipe is not None
-        assert self._process is not None
         return [self._pipe, self._process.sentinel]
 
-    def look(self) -> tuple[Outcome | str, _Try] | None:
-        """Return what came of what it was given, None as long as nothing has: an outcome, or in words how its process ended."""
-        assert self._process is not None
-        assert self._tried is not None
-        alive = self._process.is_alive()
-        # What it has said before its end counts.
-        found = self._heard()
-        if found is None and not alive:
-            found = "ended before it could begin" if self._begun is None else _ended(self._process.exitcode)
-        limit = self._tried.item.time_limit
-        if found is None and limit is not None and self._begun is not None and time.monotonic() - self._begun > limit + GRACE:
-            self.wait_for_end(0)
-            text = f"it went on {GRACE:g} s beyond its time limit of {limit:g} s, and its process was ended"
-            found = Outcome(self._tried.item.number, lost=text)
-        return None if found is None else (found, self._tried)
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self._process.exitcode
+        if self.begun is None:
+            return f"ended with code {code} before it could begin"
+        return f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
 
-    def end(self) -> None:
-        """Ask it to end (SIGTERM)."""
-        if self._process is not None:
-            self._process.terminate()
-
-    def wait_for_end(self, seconds: float) -> None:
-        """Wait until it has ended, and end it (SIGKILL) where it has not."""
-        if self._process is None or self._pipe is None:
-            return
-        self._process.join(seconds)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join(_GONE)
-        self._pipe.close()
-        self._process = self._pipe = None
-
-    def _start(self, gpu: str | None) -> None:
-        self.wait_for_end(_GONE)
-        context = multiprocessing.get_context("spawn")
-        self._begun = None
-        self._pipe, theirs = context.Pipe()
-        # A daemon: should this process end without a word to it, Python ends it.
-        self._process = context.Process(target=_serve, args=(theirs, begin, self._threads, gpu), name="pare-bench worker", daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def _send(self, work: Work, item: WorkItem) -> bool:
-        assert self._pipe is not None
+    def send(self, work: Work, item: WorkItem) -> bool:
+        """Give it an item; return whether it was there to take it."""
         try:
             self._pipe.send((work, item))
         except OSError:
             return False
+        if self.begun is not None:
+            self.begun = time.monotonic()
         return True
 
-    def _heard(self) -> Outcome | str | None:
-        assert self._pipe is not None
+    def heard(self) -> Outcome | None:
+        """Return the outcome of what it was given, None as long as there is none, or where none will come."""
         try:
             while self._pipe.poll():
-                said = self._pipe.recv()
-                if isinstance(said, Outcome) and said.interrupted:
-                    # Whoever interrupts the command interrupts this process; somebody else has asked the worker alone to end, and so it does.
-                    self.wait_for_end(_GONE)
-                    return "was asked to end (SIGTERM)"
+                said: Outcome | None = self._pipe.recv()
                 if said is not None:
                     return said
-                self._begun = time.monotonic()
+                self.begun = time.monotonic()
         except (EOFError, OSError):
             # Nothing will come any more: it is gone, or shall be.
-            assert self._process is not None
-            self._process.join(_GONE)
-            self._process.kill()
+            self.wait_for_end(_GONE)
         return None
+
+    def ask_to_end(self) -> None:
+        """Send it SIGTERM."""
+        self._process.terminate()
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until it has ended, and end it (SIGKILL) where it has not."""
+        self._process.join(seconds)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(_GONE)
+
+
+class _Worker:
+    """One process at a time, with its threads and its GPU."""
+
+    def __init__(self, threads: int, gpu: str | None) -> None:
+        self._threads, self._gpu = threads, gpu
+        self.process: _Process | None = None
+
+    def give(self, work: Work, tried: _Try) -> _Busy:
+        """Let it carry out an item; a new process takes the place of one that has died."""
+        if self.process is None or not self.process.alive or not self.process.send(work, tried.item):
+            if self.process is not None:
+                self.process.wait_for_end(_GONE)
+            self.process = _Process(self._threads, None if _names_a_gpu(tried.item) else self._gpu)
+            self.process.send(work, tried.item)
+        return _Busy(self, self.process, tried)
+
+
+@dataclass(frozen=True)
+class _Busy:
+    """A worker that carries out an item in this process."""
+
+    worker: _Worker
+    process: _Process
+    tried: _Try
+
+    def look(self) -> Outcome | str | None:
+        """Return what came of the item, None as long as nothing has: an outcome, or in words how the process ended."""
+        alive = self.process.alive
+        # What it has said before its end counts.
+        found = self.process.heard()
+        if found is not None and found.interrupted:
+            # Whoever interrupts the command interrupts this process; somebody else has asked the worker alone to end, and so it does.
+            self.process.wait_for_end(_GONE)
+            return "was asked to end (SIGTERM)"
+        if found is not None:
+            return found
+        if not alive:
+            return self.process.ending
+        limit, begun = self.tried.item.time_limit, self.process.begun
+        if limit is None or begun is None or time.monotonic() - begun <= limit + GRACE:
+            return None
+        self.process.wait_for_end(0)
+        return Outcome(self.tried.item.number, lost=f"it went on {GRACE:g} s beyond its time limit of {limit:g} s, and its process was ended")
 
 
 def _serve(pipe: Connection, begin: Callable[[int, str | None], None], threads: int, gpu: str | None) -> None:
@@ -204,27 +215,23 @@ def _serve(pipe: Connection, begin: Callable[[int, str | None], None], threads: 
             return
 
 
-def _end(workers: Sequence[_Worker]) -> None:
-    """End all workers at the same time: each writes its checkpoint first, unless Ctrl-C says again that it is not to."""
+def _end(processes: Sequence[_Process]) -> None:
+    """End all of them at the same time: each writes its checkpoint first, unless Ctrl-C says again that it is not to."""
     deadline = time.monotonic() + LAST_WORDS
-    for worker in workers:
-        worker.end()
+    for process in processes:
+        process.ask_to_end()
     try:
-        for worker in workers:
-            worker.wait_for_end(max(0.0, deadline - time.monotonic()))
+        for process in processes:
+            process.wait_for_end(max(0.0, deadline - time.monotonic()))
     except KeyboardInterrupt:
-        for worker in workers:
-            worker.wait_for_end(0)
+        for process in processes:
+            process.wait_for_end(0)
         raise
 
 
 def _names_a_gpu(item: WorkItem) -> bool:
     """Return whether the device of a run is one GPU by its number, as this process counts them: then a worker must see them all."""
     return ":" in str(item.config.get("device", ""))
-
-
-def _ended(code: int | None) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
 
 
 def _gpus() -> list[str]:
