@@ -186,7 +186,7 @@ def test_a_worker_that_dies_as_it_begins_is_replaced(tmp_path, monkeypatch):
     assert all(outcome.record for outcome in outcomes), outcomes
     (tmp_path / "begun").unlink()
     (lost,) = executor(jobs=1, retries=0).map(tells, items(1))
-    assert lost.lost == "its process ended before it could begin"
+    assert lost.lost == "its process ended with code 9 before it could begin"
 
 
 def test_a_worker_that_dies_while_it_is_idle_is_replaced():

@@ -111,9 +111,8 @@ class _Process:
     def ending(self) -> str:
         """How it ended, in words."""
         code = self._process.exitcode
-        if self.begun is None:
-            return f"ended with code {code} before it could begin"
-        return f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
+        how = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
+        return how if self.begun is not None else f"{how} before it could begin"
 
     def send(self, work: Work, item: WorkItem) -> bool:
         """Give it an item; return whether it was there to take it."""
