@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 from pathlib import Path
@@ -12,7 +13,7 @@ from pare_bench.comparison.missing import Policy
 from pare_bench.comparison.printed import printed_numbers
 from pare_bench.comparison.run_commands import method_name
 from pare_bench.comparison.task_rows import recorded_sampling
-from pare_bench.errors import IntegrityError
+from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.leaderboard.counting import found_earlier
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store, sound_record
@@ -67,25 +68,41 @@ def compare_stored(
         from pare_bench.comparison.sampling import TestSampling
 
         asked = TestSampling(registry, out, say)
-    comparison = compare(
-        records,
-        methods,
-        suite,
-        tier=tier,
-        track=track,
-        preset=preset,
-        tasks=tuple(tasks),
-        suite_tasks=registry.spec("suite", suite).tasks,
-        known_methods=registry.names("method"),
-        out=str(out),
-        missing=missing,
-        rope=rope,
-        reference=reference,
-        stats=stats,
-        published=printed_numbers() if published else None,
-        sampling=asked if test_sampling else None if test_sampling is False else recorded_sampling,
-    )
+    try:
+        comparison = compare(
+            records,
+            methods,
+            suite,
+            tier=tier,
+            track=track,
+            preset=preset,
+            tasks=tuple(tasks),
+            suite_tasks=registry.spec("suite", suite).tasks,
+            known_methods=registry.names("method"),
+            out=str(out),
+            missing=missing,
+            rope=rope,
+            reference=reference,
+            stats=stats,
+            published=printed_numbers() if published else None,
+            sampling=asked if test_sampling else None if test_sampling is False else recorded_sampling,
+        )
+    except DataMissingError as error:
+        elsewhere = [] if records else _suites(Store(out), methods)
+        if not elsewhere:
+            raise
+        others = " and ".join(f"'{each}'" for each in elsewhere)
+        raise DataMissingError(f"{error}; there are some for suite {others}", hint=f"--suite {elsewhere[0]}") from None
     reasons: Mapping[str, str] = {} if asked is None else asked.reasons
     for name, reason in reasons.items():
         say(f"{name}: without the choice of test examples: {reason}")
     return comparison
+
+
+def _suites(store: Store, methods: Sequence[str]) -> list[str]:
+    """Return the suites for which there are records of each of the methods, most records first."""
+    found = [
+        Counter(path.relative_to(store.records_folder).parts[0] for path in store.paths(method=escape(method_name(method)))) for method in methods
+    ]
+    common = set.intersection(*map(set, found)) if found else set()
+    return sorted(common, key=lambda suite: (-sum(counts[suite] for counts in found), suite))

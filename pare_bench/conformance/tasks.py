@@ -12,6 +12,7 @@ from joblib import parallel_config
 from pare_bench.conformance.leaks import disjoint, nearly_repeated, repeated
 from pare_bench.conformance.reads import Reads, reads
 from pare_bench.conformance.reporting import class_problems, collect, version_problems
+from pare_bench.contracts.declared import contradictions
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, Split, Splits, Target, Task, TaskSize
 from pare_bench.datasets.cache import digest
@@ -149,10 +150,7 @@ def _declaration(component: type[Task], spec: TaskSpec | None) -> Iterator[str]:
         return
     if component.name != spec.name:
         yield f"its name is '{component.name}', registered is '{spec.name}'"
-    if ("table" if component.inputs.table else {1: "sequence", 2: "image"}.get(len(component.inputs.grid))) != spec.modality:
-        yield f"a grid of {component.inputs.grid} is not of modality '{spec.modality}'"
-    if isinstance(component.target, Field | PairMap) != spec.dense:
-        yield f"dense is {spec.dense} in its spec, its target is {type(component.target).__name__}"
+    yield from contradictions(component, spec)
 
 
 def _inputs(task: Task, split: Split, where: str) -> Iterator[str]:

@@ -73,6 +73,14 @@ FAULTS = {
     "its module exits": ("sys.exit(0)", "SystemExit: 0"),
     "its class is not there": ("", "Bad"),
     "it is a function": ("def Bad(params=None):\n    return Good(params)", "is no class"),
+    "it takes lines and is registered for images": (
+        "class Bad(Base):\n    inputs = InputShape(1, (16,))",
+        "task 'bad': a grid of (16,) is not of modality 'image'",
+    ),
+    "it predicts a field and is not registered as dense": (
+        "from pare_bench.contracts.task import Field\nclass Bad(Base):\n    target = Field((4, 4))",
+        "task 'bad': dense is False in its spec, its target is Field",
+    ),
     "it has no sizes": ("class Bad(Base):\n    sizes = None", "NoneType"),
 }
 
