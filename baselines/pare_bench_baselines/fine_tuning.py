@@ -31,8 +31,8 @@ class TargetObjective(Objective):
 class FullFineTuning(Method):
     """Naive fine-tuning (NFT): everything is trained from the pretrained weights."""
 
-    #: The bundled bodies' pretrained weights are others since version 2; what starts from random ones is as it was.
-    version: ClassVar[int] = 2
+    #: The bundled bodies' pretrained weights are others since versions 2 and 3; what starts from random ones is as it was.
+    version: ClassVar[int] = 3
     random_body: ClassVar[bool] = False
     frozen_body: ClassVar[bool] = False
 

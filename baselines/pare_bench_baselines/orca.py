@@ -52,8 +52,8 @@ class Orca(Method):
         pseudo_classes: int = Field(10, ge=2, description="k-means classes of dense and multi-label targets")
 
     params: Orca.Params
-    #: The bundled bodies' pretrained weights and the default source of images are others since version 2.
-    version: ClassVar[int] = 2
+    #: The bundled bodies' pretrained weights are others since versions 2 and 3, the default source of images since version 2.
+    version: ClassVar[int] = 3
     #: The released code scores the epoch that is best on its validation data, which are the test data.
     released: ClassVar = {"budget.keep": "best", "recipe.accumulate": "released"}
     #: Alignment is a fixed cost per class and epoch, and 600 training examples have as many classes as 50,000.

@@ -14,7 +14,7 @@ from pare_bench.errors import unknown_name
 from pare_bench.registry.specs import TaskSpec
 
 PRESETS: Mapping[str, str] = {
-    "cpu": "small bundled backbones, 600 training examples: the whole of nas360 in about ten minutes on two cores",
+    "cpu": "small bundled backbones, 600 training examples of most tasks: the whole of nas360 in about ten minutes on two cores",
     "smoke": "the same on 96 examples for two epochs: seconds per task, for tests and for trying a plugin",
     "paper": "published backbones and hyperparameters of PaRe and ORCA, for official data and a GPU",
 }

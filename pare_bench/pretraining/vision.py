@@ -44,11 +44,11 @@ class Recipe:
     """Everything that decides the weights. ``batch`` images are rendered for each step; half of them are shown whole and half mixed."""
 
     seed: int = 0
-    steps: int = 7000
+    steps: int = 14000
     batch: int = 64
     learning_rate: float = 2e-3
     warmup_steps: int = 200
-    cooldown_steps: int = 1750
+    cooldown_steps: int = 2500
     weight_decay: float = 0.05
     mask_weight: float = 0.5
     clip: float = 1.0

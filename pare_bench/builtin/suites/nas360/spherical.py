@@ -55,7 +55,9 @@ class Spherical(SimulatedTask):
     Measured on version 1, size ``cpu`` (600 images, 6 of a class; error on 400, 1 seed): constant 0.99; a five-layer convolution network (32, 48, 64,
     96, 128 channels, kernels 3, strides 2, 1, 2, 1, 2, batch norm, global average, dropout 0.3; no augmentation; AdamW, weight decay 0.05,
     one-cycle peak 5e-3, batch 32, 20 epochs, 160 s, busy core) 0.873: shape wrong in 0.78 of the images, texture in 0.42. Six images of a class are
-    few for a task without augmentation. The Bayes rate is not known.
+    few for a task without augmentation: hence 2,400 since version 4. Fine-tuning ``nano_swin`` on 600 for 12 epochs ends at 0.926 and 0.928 (from
+    random weights at 0.992 and 0.989), on 2,400 for 3 at 0.908 and 0.902 (both 0.992), for 4, as long as before, at 0.837 and 0.879. The Bayes rate
+    is not known.
     """
 
     class Params(BaseParams):
@@ -64,14 +66,14 @@ class Spherical(SimulatedTask):
         source: Literal["published", "projected"] = Field("published", description="official tier: the published file, or CIFAR-100 projected by us")
 
     name = "spherical"
-    version = 3
+    version = 4
     streams = 2
     inputs = InputShape(3, (2 * BANDWIDTH, 2 * BANDWIDTH))
     target = Classes(len(shapes.SHAPES) * len(shapes.TEXTURES))
     metrics = (Metric("error_rate", lambda outputs, split: metrics.error_rate(outputs, split.targets)),)
     real = None
-    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(600, 400, 2000)}
-    preset_settings: ClassVar = {"cpu": {"budget.epochs": 12}}
+    sizes: ClassVar = {"smoke": TaskSize(96, 48, 96), "cpu": TaskSize(2400, 400, 2000)}
+    preset_settings: ClassVar = {"cpu": {"budget.epochs": 4}}
     released_configurations: ClassVar = {"pare": "SPHERICAL", "orca": "SPHERICAL"}
     chunk = 100
     official_files = (OfficialFile(FILE, urls=("https://pde-xd.s3.amazonaws.com/spherical/s2_cifar100.gz",)),)
