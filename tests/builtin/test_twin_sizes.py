@@ -17,7 +17,7 @@ REGISTRY = Registry.from_environment()
 #: Task -> the version of which it has the data, and more of them.
 GROWN = {"cifar100": 1, "spherical": 2, "ninapro": 1, "fsd50k": 1, "ecg": 1, "satellite": 1, "deepsea": 1}
 LARGE, SMALL = TaskSize(600, 400, 2000), TaskSize(600, 200, 400)
-SIZES = {**dict.fromkeys(GROWN, LARGE), "cosmic": SMALL, "darcy_flow": SMALL, "psicov": TaskSize(120, 30, 60)}
+SIZES = {**dict.fromkeys(GROWN, LARGE), "spherical": TaskSize(2400, 400, 2000), "cosmic": SMALL, "darcy_flow": SMALL, "psicov": TaskSize(120, 30, 60)}
 
 
 @pytest.mark.parametrize("task", sorted(GROWN))
