@@ -38,7 +38,7 @@ class Colours(Task):
             return Split((colours[:, :, None, None] + noise).astype(np.float32), targets)
         return Splits(part(size.train), part(size.val), part(size.test))
 """
-TINY = ("--preset", "smoke", "-o", "size.train=64", "-o", "size.val=8", "-o", "size.test=8", "-o", "source_size.train=64", "-o", "budget.epochs=8")
+TINY = ("--preset", "smoke", "-o", "size.train=96", "-o", "size.val=8", "-o", "size.test=8", "-o", "source_size.train=96", "-o", "budget.epochs=8")
 
 
 def run(pare_bench, out, *options):

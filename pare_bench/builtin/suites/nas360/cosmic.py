@@ -31,8 +31,8 @@ OFFICIAL_COUNTS = {"train": 4830, "test": 420}
 ARCHIVE = "deepCR.ACS-WFC.{part}.tar"
 #: Published: 500 -> 0 of 3136 tokens.
 _SMALL = {"mixer.begin": 500 / 3136, "mixer.end": 0.0, "recipe.learning_rate": 2e-3}
-#: Patches of 5 x 5 pixels instead of 10 x 10, whose 64 numbers hold no track of one pixel. Small batches: one pixel in forty is struck, and it takes some
-#: hundred steps until a first logit is positive.
+#: Patches of 5 x 5 pixels instead of 10 x 10, whose 64 numbers hold no track of one pixel. Small batches: one pixel in forty is struck, and it
+#: takes some hundred steps until a first logit is positive.
 _CPU = {**_SMALL, "backbone.image_size": 112, "recipe.batch_size": 2, "budget.epochs": 3}
 
 
