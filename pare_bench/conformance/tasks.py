@@ -12,13 +12,13 @@ from joblib import parallel_config
 from pare_bench.conformance.leaks import disjoint, nearly_repeated, repeated
 from pare_bench.conformance.reads import Reads, reads
 from pare_bench.conformance.reporting import class_problems, collect, version_problems
-from pare_bench.contracts.declared import contradictions
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.task import SPLIT_NAMES, Classes, Field, Labels, PairMap, Split, Splits, Target, Task, TaskSize
 from pare_bench.datasets.cache import digest
 from pare_bench.datasets.official import OfficialFiles, data_root
 from pare_bench.datasets.simulated import SimulatedTask, generate_splits
 from pare_bench.digests.closure import OURS
+from pare_bench.registry.declared import contradictions
 from pare_bench.registry.specs import TaskSpec
 from pare_bench.scoring.floor import ConstantPredictor
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, overload
 from pare_bench.digests.live import NoSourceError, published
 from pare_bench.errors import PluginError, UsageError, nearest, plain_text
 from pare_bench.registry import session, specs
+from pare_bench.registry.declared import declared
 from pare_bench.registry.names import Registry
 from pare_bench.registry.plugins import KINDS
 
@@ -18,8 +19,6 @@ Component = TypeVar("Component", bound=type)
 
 #: The contract of each kind that has a class.
 _CONTRACTS: Mapping[str, str] = {f"pare_bench.contracts.{kind}.{kind.capitalize()}": kind for kind in KINDS if kind != "suite"}
-#: Grids of inputs, by their number of axes.
-_MODALITIES = {1: "sequence", 2: "image"}
 
 
 @overload
@@ -135,7 +134,7 @@ def _spec(component: type[Any], kind: str, name: str, summary: str | None, field
                 f"a {kind} is not registered with '{field}'" + (f"; did you mean '{close}'?" if close else ""),
                 hint=f"fields: {', '.join(['kind', 'name', 'summary', *known])}",
             )
-    given = {**(_of_task(component) if kind == "task" else {}), **fields}
+    given = {**(declared(component) if kind == "task" else {}), **fields}
     missing = [each for each in known if spec_class.__dataclass_fields__[each].default is MISSING and each not in given]
     if missing:
         raise UsageError(f"{kind} '{name}' needs {', '.join(missing)}", hint=f"pare_bench.register({component.__name__}, {missing[0]}=...)")
@@ -150,18 +149,6 @@ def _spec(component: type[Any], kind: str, name: str, summary: str | None, field
             hint="its source is part of a run's identity: define it in a cell of a notebook, or in a file",
         ) from error
     return spec_class(name=name, summary=line, target=target, **given)
-
-
-def _of_task(component: type[Any]) -> dict[str, Any]:
-    """Return what a task says of itself that its spec has, too."""
-    found: dict[str, Any] = {}
-    inputs, target = getattr(component, "inputs", None), getattr(component, "target", None)
-    grid = getattr(inputs, "grid", ())
-    if len(grid) in _MODALITIES:
-        found["modality"] = "table" if getattr(inputs, "table", False) else _MODALITIES[len(grid)]
-    if type(target).__name__ in ("Field", "PairMap"):
-        found["dense"] = True
-    return found
 
 
 def _kind(component: type) -> str:

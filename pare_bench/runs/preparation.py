@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 from pare_bench.config.run_config import RunConfig
-from pare_bench.contracts.declared import contradictions
 from pare_bench.contracts.task import Task
 from pare_bench.datasets.cache import Data
 from pare_bench.datasets.run_data import SourceData, source_data, target_data
@@ -14,6 +13,7 @@ from pare_bench.errors import PluginError
 from pare_bench.provenance.body import body_digests
 from pare_bench.provenance.identity import identity_of
 from pare_bench.records.record import IdentityRecord
+from pare_bench.registry.declared import contradictions
 from pare_bench.registry.names import Registry
 
 
