@@ -14,7 +14,7 @@ from pare_bench.report.numbers import duration
 
 if TYPE_CHECKING:
     from pare_bench.config.resolution import Planned
-    from pare_bench.config.run_config import RunConfig
+    from pare_bench.config.run_config import Budget, RunConfig
     from pare_bench.records.store import Store
     from pare_bench.registry.names import Registry
     from pare_bench.runs.forecast import Forecast
@@ -65,12 +65,16 @@ def _row(config: RunConfig, forecast: Forecast) -> tuple[str, ...]:
         config.tier,
         config.preset,
         str(config.size.train) if config.size else "published",
-        str(config.budget.epochs),
+        _epochs(config.budget),
         " ".join(slot.name for slot in config.slots().values()),
         _WORDS[forecast.state] + (", files missing" if forecast.missing else ""),
         "-" if served else _UNKNOWN if seconds is None else duration(seconds),
         "-" if served else _UNKNOWN if megabytes is None else f"{megabytes:.0f} MB",
     )
+
+
+def _epochs(budget: Budget) -> str:
+    return str(budget.epochs) + (f" of {budget.epoch_steps} steps" if budget.epoch_steps else "")
 
 
 def _below(plan: Sequence[tuple[RunConfig, Forecast]]) -> list[str]:

@@ -88,6 +88,9 @@ class Budget(Params):
     """How long a run may train, and which epoch's state is scored."""
 
     epochs: int = Field(10, ge=1)
+    epoch_steps: int | None = Field(
+        None, ge=1, description="optimiser steps of an epoch at most, its examples drawn anew each time; otherwise a pass over all examples"
+    )
     max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, whatever the epoch")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     keep: Literal["best", "last"] = Field("best", description="the state that is scored: of the best validation epoch, or of the last one")

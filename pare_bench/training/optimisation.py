@@ -23,6 +23,8 @@ class Plan:
 
     ``accumulate: mean`` steps on the last, smaller group of micro-batches of an epoch, too, and the rate moves once per step. ``released`` drops
     that group, and the rate moves once per micro-batch, dropped ones included (defects T3 and T4 of the released code).
+
+    An epoch of ``budget.epoch_steps`` steps, where that is fewer, has just the micro-batches of these steps: nothing is left over.
     """
 
     micro_batches: int
@@ -48,6 +50,9 @@ class Plan:
                 "drops what is left over: no step would be done",
                 hint="-o recipe.accumulate=mean",
             )
+        if budget.epoch_steps is not None and budget.epoch_steps < per_epoch:
+            per_epoch = budget.epoch_steps
+            micro_batches = per_epoch * recipe.accumulation
         total = min(budget.epochs * per_epoch, budget.max_steps or budget.epochs * per_epoch)
         full, rest = divmod(total, per_epoch)
         return cls(

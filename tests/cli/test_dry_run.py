@@ -156,3 +156,11 @@ def test_the_table_says_it_too(form, pare_bench, tmp_path, monkeypatch):
     for word in ("would be", "time", "memory", "unknown"):
         assert word in out
     assert max(map(len, out.splitlines())) <= (80 if form == "table" else 200)
+
+
+def test_epochs_of_fewer_steps_are_shown_as_such(pare_bench, tmp_path):
+    code, out, _ = pare_bench(
+        "run", "-m", "full_finetune", "-t", "satellite", *TINY, "-o", "budget.epoch_steps=3", "--out", str(tmp_path), "--dry-run", "--format", "md"
+    )
+    assert code == 0
+    assert "| 1 of 3 steps |" in out

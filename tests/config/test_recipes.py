@@ -188,6 +188,9 @@ def test_steps_and_ticks_of_both_ways_to_accumulate():
     plan = Plan.of(20, released, Budget(epochs=3))
     assert (plan.steps_per_epoch, plan.total_steps, plan.ticks, [plan.tick(step) for step in range(6)]) == (2, 6, 15, [1, 3, 6, 8, 11, 13])
     assert Plan.of(20, released, Budget(epochs=3, max_steps=3)).ticks == 5 + 2
+    short = Plan.of(20, released, Budget(epochs=3, epoch_steps=1))
+    assert (short.steps_per_epoch, short.total_steps, short.ticks, [short.tick(step) for step in range(3)]) == (1, 3, 6, [1, 3, 5])
+    assert Plan.of(20, released, Budget(epochs=3, epoch_steps=2)) == plan
 
 
 def test_the_last_state_is_kept_where_the_budget_says_so():

@@ -28,6 +28,7 @@ FIELDS = {
     "recipe.clip_norm": st.none() | st.floats(1e-3, 100),
     "recipe.schedule": st.sampled_from(["cosine", "linear", "constant"]),
     "budget.epochs": st.integers(1, 1000),
+    "budget.epoch_steps": st.none() | st.integers(1, 10**6),
     "budget.max_steps": st.none() | st.integers(1, 10**6),
     "budget.patience": st.none() | st.integers(1, 100),
     "size.train": st.integers(2, 10**6),

@@ -64,6 +64,27 @@ def test_patience_and_max_steps_stop_early():
     assert (history.steps, history.stopped) == (4, "max_steps")
 
 
+def test_an_epoch_of_fewer_steps_draws_its_examples_anew():
+    seen = []
+
+    class Watched(Regression):
+        def forward(self, batch, progress):
+            seen.append((progress, [tuple(row) for row in batch.inputs.flatten(1).tolist()]))
+            return super().forward(batch, progress)
+
+    history = run(Watched(), Recipe(batch_size=4), Budget(epochs=3, epoch_steps=2))
+    assert [point.step for point in history.curve] == [2, 4, 6]
+    assert (history.steps, history.examples, history.stopped) == (6, 24, "epochs")
+    assert [progress for progress, _ in seen] == [0, 0, 1 / 3, 1 / 3, 2 / 3, 2 / 3]
+    epochs = [seen[2 * epoch][1] + seen[2 * epoch + 1][1] for epoch in range(3)]
+    assert all(len(set(epoch)) == 8 for epoch in epochs), "no example twice in an epoch"
+    assert len({tuple(sorted(epoch)) for epoch in epochs}) == 3
+
+
+def test_an_epoch_has_no_more_steps_than_the_examples_make():
+    assert run(Regression(), Recipe(batch_size=10), Budget(epochs=2, epoch_steps=9)).steps == 2 * 2
+
+
 def test_accumulated_micro_batches_equal_one_large_batch():
     large = Regression(torch.float64)
     run(large, Recipe(batch_size=10, accumulation=1))
