@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from pare_bench.contracts.params import Params
 from pare_bench.contracts.size import TaskSize, Track
@@ -94,6 +94,12 @@ class Budget(Params):
     max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, whatever the epoch")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     keep: Literal["best", "last"] = Field("best", description="the state that is scored: of the best validation epoch, or of the last one")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A field that came later is written where it is used only: runs without it keep the text that is hashed, and with that their id.
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if (name, value) != ("epoch_steps", None)}
 
 
 #: Fields of a run that have parts.

@@ -273,3 +273,10 @@ def test_only_what_the_recipe_trains_moves(name, trained):
 def test_a_body_without_attention_cannot_train_its_values():
     with pytest.raises(UsageError, match="no queries and keys were found in the body 'Linear'"):
         restrict(nn.Linear(2, 2), "values")
+
+
+def test_a_budget_says_epoch_steps_only_where_they_are_set():
+    """Runs without them keep the text that is hashed, and with it the ids that records from before the field have."""
+    assert "epoch_steps" not in Budget(epochs=3).model_dump(mode="json")
+    short = Budget(epochs=3, epoch_steps=7)
+    assert Budget.model_validate_json(short.model_dump_json()) == short != Budget(epochs=3)
