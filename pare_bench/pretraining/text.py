@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 BOS, PAD, EOS, MASK, NUM_SPECIALS = 0, 1, 2, 3, 4
 SPECIALS = ("<s>", "<pad>", "</s>", "<mask>")
 WEIGHTS, CARD, TOKENIZER = "nano_text.safetensors", "nano_text.json", "nano_text_tokenizer.json"
+CHECKPOINT, CONSTANT = "nano_text.pt", "nano_text_constant.pt"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Recipe:
     """Everything that decides the weights, beside the corpus."""
 
     seed: int = 0
-    steps: int = 4500
+    steps: int = 18000
     batch: int = 32
     length: int = 64
     masked_share: float = 0.15
@@ -256,6 +257,14 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _last_state(work: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """Return the latest state in ``work`` that a run of ``recipe`` would have passed through: of the checkpoint, or from before its cool-down."""
+    for name in (CHECKPOINT, CONSTANT):
+        if (work / name).is_file() and _continues(saved := torch.load(work / name, weights_only=True), recipe):
+            return saved
+    return None
+
+
 def _save_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
     torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "recipe": asdict(recipe), "step": step}, path.with_suffix(".part"))
     path.with_suffix(".part").replace(path)
@@ -272,7 +281,8 @@ def _continues(saved: dict[str, Any], recipe: Recipe) -> bool:
 def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 250) -> None:
     """Train from the last checkpoint in ``work``, if it has the same recipe, and leave the bundle in ``out``.
 
-    A bundle is also written at every fourth checkpoint; its card says after how many steps.
+    A bundle is also written at every fourth checkpoint; its card says after how many steps. ``CONSTANT`` in ``work`` keeps the state from before the
+    cool-down: a run of more steps goes on from there.
     """
     work.mkdir(parents=True, exist_ok=True)
     documents = corpus()
@@ -283,14 +293,12 @@ def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 2
     log.info("corpus %s", facts["corpus"])
 
     model, optimiser = build(recipe, ids)
-    checkpoint, first = work / "nano_text.pt", 0
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
-        if _continues(saved, recipe):
-            model.load_state_dict(saved["model"])
-            optimiser.load_state_dict(saved["optimiser"])
-            first = saved["step"]
-            log.info("continuing from step %d", first)
+    first = 0
+    if saved := _last_state(work, recipe):
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        first = saved["step"]
+        log.info("continuing from step %d", first)
 
     model.train()
     started, running = time.monotonic(), 0.0
@@ -311,7 +319,9 @@ def pretrain(recipe: Recipe, work: Path, out: Path, *, checkpoint_every: int = 2
             log.info("step %d loss %.4f seconds %.0f", done, running / 50, time.monotonic() - started)
             running = 0.0
         if done % checkpoint_every == 0 or done == recipe.steps:
-            _save_checkpoint(checkpoint, model, optimiser, recipe, done)
+            _save_checkpoint(work / CHECKPOINT, model, optimiser, recipe, done)
+        if done == recipe.steps - recipe.cooldown_steps:
+            _save_checkpoint(work / CONSTANT, model, optimiser, recipe, done)
         if done % (4 * checkpoint_every) == 0 or done == recipe.steps:
             scores = evaluate(model, held_out_ids, recipe)
             log.info("step %d %s", done, scores)

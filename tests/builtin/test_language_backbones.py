@@ -276,8 +276,16 @@ def test_a_stopped_run_continues_to_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "log", StopAt("never"))
     assert stopper.seen
     text.pretrain(recipe, tmp_path / "stopped", tmp_path / "out_stopped", checkpoint_every=1)
-    weights = [(tmp_path / out / "nano_text.safetensors").read_bytes() for out in ("out_whole", "out_stopped")]
-    assert weights[0] == weights[1]
+    # A finished run of fewer steps is gone on with from before its cool-down.
+    text.pretrain(Recipe(**{**vars(recipe), "steps": 5}), tmp_path / "longer", tmp_path / "out_short", checkpoint_every=2)
+    monkeypatch.setattr(text, "log", told := StopAt("continuing from step 3"))
+    with pytest.raises(KeyboardInterrupt):
+        text.pretrain(recipe, tmp_path / "longer", tmp_path / "out_longer", checkpoint_every=2)
+    assert told.seen
+    monkeypatch.setattr(text, "log", StopAt("never"))
+    text.pretrain(recipe, tmp_path / "longer", tmp_path / "out_longer", checkpoint_every=2)
+    whole, *others = ((tmp_path / out / "nano_text.safetensors").read_bytes() for out in ("out_whole", "out_stopped", "out_longer"))
+    assert others == [whole, whole]
     card = json.loads((tmp_path / "out_stopped" / "nano_text.json").read_text())
     assert card["steps_done"] == 6
     assert not list((tmp_path / "out_stopped").glob("*.part"))
