@@ -1,8 +1,8 @@
 """Write docs/results.md from records: ``python docs/make_results.py [SECTION=FOLDER]...``.
 
 Of the sections ``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``controls`` those of all three,
-``optimism`` those of nas360 in both tracks, ``benefit`` those at 200 training examples; sections without a folder stay as they are. The page says
-how all are made.
+``transfer`` those of naive fine-tuning and from_scratch on nas360, ``optimism`` those of nas360 in both tracks, ``benefit`` those at 200 training
+examples; sections without a folder stay as they are. The page says how all are made.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pare_bench.statistics import mean, sample_sd
 
 PAGE = Path(__file__).parent / "results.md"
 SUITES = ("nas360", "pdebench", "openml")
+SECTIONS = ("suite", "pdebench", "openml", "controls", "transfer", "optimism", "benefit")
 CONTROLS = ("full_finetune", "from_scratch", "frozen_random", "linear_probe")
 BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ecg", "satellite", "deepsea")
 
@@ -138,6 +139,25 @@ def benefit_section(records: list[RunRecord]) -> str:
     return markdown_table(columns, rows)
 
 
+def transfer_section(records: list[RunRecord], tasks: tuple[str, ...]) -> str:
+    """Return what pretraining gains on each task of nas360: fine-tuning against the same network from scratch, the difference in standard errors."""
+    scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+    records, _ = _of_suite(records, "nas360")
+    known = {record.task.name: record for record in records}
+    for record in records:
+        if record.status == "ok":
+            scores[record.task.name, record.method.name].append(record.primary.value)
+    rows, clear = [], 0
+    for task in tasks:
+        pretrained, scratch = (scores[task, method] for method in ("full_finetune", "from_scratch"))
+        difference, error = _difference(pretrained, scratch)
+        clear += difference > 4 * error
+        cells = (_cell(pretrained), _cell(scratch), _gain(pretrained, scratch))
+        rows.append((task, known[task].primary.name, f"{known[task].floor:.3f}", *cells))
+    table = markdown_table(("task", "metric (lower is better)", "floor", "pretrained", "from scratch", "gain / SE"), rows)
+    return f"{table}\n\nMore than four standard errors on {clear} of {len(tasks)} tasks."
+
+
 def _cell(values: list[float]) -> str:
     return f"{mean(values):.3f} ± {sample_sd(values) or 0:.3f} (n = {len(values)})" if values else "-"
 
@@ -145,9 +165,14 @@ def _cell(values: list[float]) -> str:
 def _gain(pretrained: list[float], control: list[float]) -> str:
     if len(pretrained) < 2 or len(control) < 2:
         return "-"
-    gain = mean(control) - mean(pretrained)
-    error = math.sqrt(sum((sample_sd(values) or 0) ** 2 / len(values) for values in (pretrained, control)))
+    gain, error = _difference(pretrained, control)
     return f"{gain:+.3f} / {error:.3f} = {gain / error:+.1f}" if error else f"{gain:+.3f}"
+
+
+def _difference(pretrained: list[float], control: list[float]) -> tuple[float, float]:
+    """Return by how much errors fall, and the standard error of that (Welch: variances add)."""
+    error = math.sqrt(sum((sample_sd(values) or 0) ** 2 / len(values) for values in (pretrained, control)))
+    return mean(control) - mean(pretrained), error
 
 
 def with_sections(text: str, folders: dict[str, Path]) -> str:
@@ -158,7 +183,9 @@ def with_sections(text: str, folders: dict[str, Path]) -> str:
         before, start, rest = text.partition(f"<!-- {name} -->")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not start or not end:
-            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, pdebench, openml, controls, optimism, benefit")
+            raise UsageError(
+                f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, pdebench, openml, controls, transfer, optimism, benefit"
+            )
         text = f"{before}{start}\n\n{section}\n\n{end}{after}"
     return text
 
@@ -168,6 +195,8 @@ def _section(name: str, records: list[RunRecord], registry: Registry) -> str:
         return benefit_section(records)
     if name == "controls":
         return controls_section(records, registry)
+    if name == "transfer":
+        return transfer_section(records, registry.spec("suite", "nas360").tasks)
     suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
     write = optimism_section if name == "optimism" else suite_section
     return write(records, suite, registry.names("method"), registry.spec("suite", suite).tasks)

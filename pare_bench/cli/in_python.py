@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import multiprocessing
 import shlex
 import signal
 import sys
@@ -91,9 +90,6 @@ def run(
         EnvironmentFault: a device, disk or permission is missing, for this run and for all others.
         RunsInterrupted: a KeyboardInterrupt with the ``results`` so far.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # As multiprocessing itself asks before it starts a process.
-        raise UsageError("a worker process has been started, and runs this script once more", hint="put the call below: if __name__ == '__main__':")
     registry = Registry.from_environment()
     say: Say = output.note if progress else _quiet
     names = _names(task)

@@ -491,6 +491,18 @@ def test_a_script_has_the_identity_that_the_notebook_has(tmp_path):
     assert script("Path(__file__).write_text(Path(__file__).read_text().replace('bias = 1', 'bias = 7'))") == [record.run_id, "1"]
 
 
+def test_a_script_with_jobs_needs_no_main_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, pare_bench\nprint('once')\n"
+        f"results = pare_bench.run('constant', task='satellite', seeds=(0, 1), preset='smoke', options={SIZE!r}, jobs=2, out=sys.argv[1])\n"
+        "print(len(results), len(results.failed))\n"
+    )
+    done = subprocess.run([sys.executable, str(script), str(tmp_path / "out")], capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout.split() == ["once", "2", "0"], done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_class_of_a_module_counts_as_that_module(tmp_path, monkeypatch):
     (tmp_path / "my_methods.py").write_text(METHOD.format(body="bias = 1"))
     monkeypatch.syspath_prepend(str(tmp_path))

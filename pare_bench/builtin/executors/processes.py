@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import Field
 
@@ -84,6 +87,17 @@ class Processes(Executor):
             _end([worker.process for worker in workers if worker.process is not None])
 
 
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Let a process that starts inside not run this program's script once more: a worker imports all it needs by name."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 class _Process:
     """A process that carries runs out, and a pipe to it that nobody else has: there is no lock that one that dies could hold."""
 
@@ -92,7 +106,8 @@ class _Process:
         self._pipe, theirs = context.Pipe()
         # A daemon: should this process end without a word to it, Python ends it.
         self._process = context.Process(target=_serve, args=(theirs, begin, threads, gpu), name="pare-bench worker", daemon=True)
-        self._process.start()
+        with _no_script():
+            self._process.start()
         theirs.close()
         #: When it can have begun with what it has: None as long as it imports.
         self.begun: float | None = None
