@@ -59,6 +59,10 @@ class TaskRecord(_Part):
     real: str | None = Field(description="what in the data is real; null: nothing, all of it is simulated")
 
 
+#: Name of the stage that brings an embedder near to source features; its loss is the distance.
+ALIGNMENT = "align"
+
+
 class MetricRecord(_Part):
     """A score on the whole test split."""
 
@@ -265,11 +269,15 @@ class RunRecord(_Part):
 
     def warnings(self) -> list[str]:
         """Return what whoever reads the score should know of how it came about."""
-        return [
+        told = [
             f"the source was not learned: its loss ends at {health.end:.3g}, chance is {health.chance:.3g}"
             for stage in self.training.values()
             if (health := stage.health) is not None and health.learned is False
         ]
+        distances = [point.train_loss for point in self.training[ALIGNMENT].curve] if ALIGNMENT in self.training else []
+        if len(distances) > 1 and distances[-1] >= distances[0]:
+            told.append(f"the alignment ended no nearer to the source than it began: {distances[0]:.3g}, then {distances[-1]:.3g}")
+        return told
 
     def to_json(self) -> str:
         """Return the record as it stands on disk: sorted keys, two-space indent, one final newline, sealed by ``content_sha256``."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pare_bench.records.migrations import NEWEST, UnknownSchemaError, migrated
-from pare_bench.records.record import RecordFault, RunRecord
+from pare_bench.records.record import ALIGNMENT, CurveRecord, RecordFault, RunRecord, TrainingRecord
 from pare_bench.records.schema import as_text, record_schema
 
 ROOT = Path(__file__).parents[2]
@@ -154,3 +154,12 @@ def test_a_record_without_its_seal_is_refused_and_one_from_before_there_were_sea
         with pytest.raises(RecordFault, match="the seal that every record has since version 2 is missing"):
             RunRecord.from_json(json.dumps(bare))
     assert RunRecord.from_json((golden / "record-1.json").read_text()).status == "ok"
+
+
+@pytest.mark.parametrize(("distances", "told"), [([16.4, 66.7, 16.5], True), ([16.4, 66.7, 16.3], False), ([16.4], False)])
+def test_an_alignment_that_went_nowhere_is_said(distances, told):
+    curve = tuple(CurveRecord(epoch=epoch, step=epoch, train_loss=loss, validation=loss) for epoch, loss in enumerate(distances, 1))
+    stage = TrainingRecord(curve=curve, best_epoch=len(curve), steps=len(curve), stopped="epochs")
+    record = make_record("orca").model_copy(update={"training": {ALIGNMENT: stage, "train": stage}})
+    expected = [f"the alignment ended no nearer to the source than it began: {distances[0]:.3g}, then {distances[-1]:.3g}"]
+    assert record.warnings() == (expected if told else [])
