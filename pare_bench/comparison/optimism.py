@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pare_bench import statistics
 from pare_bench.records.record import RunRecord
@@ -29,11 +30,11 @@ class Gap:
 
 
 def optimism_gaps(records: Iterable[RunRecord], methods: Sequence[str], tasks: Sequence[str]) -> tuple[Gap, ...]:
-    """Return the gap of every method and task that has scores in both tracks on data that were asked for in the same way.
+    """Return the gap of every method and task that has scores in both tracks, of one version of the method on data that were asked for alike.
 
     ``records`` are of one suite, tier and preset. The data of the tracks differ by design (the paper track trains on the validation examples, too);
-    version, size, seed and options of the data are the same. Of several such the highest version counts, then the preset's own, then the one
-    with most runs.
+    version, size, seed and options of the data are the same. Of several such the highest version counts, of the data and then of the method, then
+    the preset's own, then the one with most runs.
     """
     pool = list(records)
     scores = {track: _scores([record for record in pool if record.track == track]) for track in ("clean", "paper")}
@@ -43,17 +44,25 @@ def optimism_gaps(records: Iterable[RunRecord], methods: Sequence[str], tasks: S
             clean, paper = (scores[track].get((method, task), {}) for track in ("clean", "paper"))
             common = clean.keys() & paper.keys()
             if common:
-                best = max(common, key=lambda asked: (asked.version, not asked.changes, len(clean[asked]) + len(paper[asked]), asked))
+                runs = {kind: len(clean[kind]) + len(paper[kind]) for kind in common}
+                best = max(runs, key=lambda kind: (kind.data.version, kind.method_version, not kind.data.changes, runs[kind], kind))
                 gaps.append(_gap(task, method, clean[best], paper[best]))
     return tuple(gaps)
 
 
-def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[AskedData, list[RunRecord]]]:
-    found: dict[tuple[str, str], dict[AskedData, list[RunRecord]]] = {}
+class _Kind(NamedTuple):
+    """What must be alike in both tracks."""
+
+    data: AskedData
+    method_version: int
+
+
+def _scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], dict[_Kind, list[RunRecord]]]:
+    found: dict[tuple[str, str], dict[_Kind, list[RunRecord]]] = {}
     for label, group in label_records(records).items():
         for record in counted(group)[0].values():
             if record.status == "ok":
-                found.setdefault((label, record.task.name), {}).setdefault(asked_data(record), []).append(record)
+                found.setdefault((label, record.task.name), {}).setdefault(_Kind(asked_data(record), record.method_version), []).append(record)
     return found
 
 

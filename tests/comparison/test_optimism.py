@@ -81,3 +81,12 @@ def test_runs_on_another_training_size_are_no_counterpart():
     )
     assert optimism_gaps([record for record in pool if record.track == "paper" or not record.config.size], ["pare"], ["ecg"])[0].seeds == 3
     assert compare([record for record in pool if record.track == "clean" or record.config.size], ["pare", "orca"], "nas360").optimism == ()
+
+
+def test_runs_of_another_version_of_the_method_are_no_counterpart():
+    clean, paper = make_grid(CLEAN), make_grid(PAPER, track="paper")
+    later = [record.model_copy(update={"method_version": record.method_version + 1}) for record in clean]
+    assert optimism_gaps([*later, *paper], ["pare"], ["ecg"]) == ()
+    both = [record.model_copy(update={"method_version": record.method_version + 1}) for record in paper[:1]]
+    (gap,) = optimism_gaps([*later, *paper, *both], ["pare"], ["ecg"])
+    assert gap.paper == pytest.approx(0.44)
