@@ -23,7 +23,7 @@ from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
 from pare_bench.registry.names import Registry
-from pare_bench.statistics import mean, sample_sd
+from pare_bench.statistics import mean, sample_sd, seed_difference
 
 PAGE = Path(__file__).parent / "results.md"
 SUITES = ("nas360", "pdebench", "openml")
@@ -140,22 +140,29 @@ def benefit_section(records: list[RunRecord]) -> str:
 
 
 def transfer_section(records: list[RunRecord], tasks: tuple[str, ...]) -> str:
-    """Return what pretraining gains on each task of nas360: fine-tuning against the same network from scratch, the difference in standard errors."""
-    scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+    """Return what pretraining gains on each task of nas360: fine-tuning against the same network from scratch, in both kinds of standard errors."""
+    scores: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     records, _ = _of_suite(records, "nas360")
     known = {record.task.name: record for record in records}
     for record in records:
         if record.status == "ok":
-            scores[record.task.name, record.method.name].append(record.primary.value)
-    rows, clear = [], 0
+            scores[record.task.name, record.method.name][record.seed] = record.primary.value
+    rows, clear = [], {"pairs": 0, "unpaired": 0}
     for task in tasks:
         pretrained, scratch = (scores[task, method] for method in ("full_finetune", "from_scratch"))
-        difference, error = _difference(pretrained, scratch)
-        clear += difference > 4 * error
-        cells = (_cell(pretrained), _cell(scratch), _gain(pretrained, scratch))
+        values = list(pretrained.values()), list(scratch.values())
+        pairs = seed_difference(scratch, pretrained)
+        errors = {"pairs": pairs.error or 0.0, "unpaired": _difference(*values)[1]}
+        for kind, error in errors.items():
+            clear[kind] += pairs.value > 4 * error
+        cells = (*map(_cell, values), *(_ratio(pairs.value, error) for error in errors.values()))
         rows.append((task, known[task].primary.name, f"{known[task].floor:.3f}", *cells))
-    table = markdown_table(("task", "metric (lower is better)", "floor", "pretrained", "from scratch", "gain / SE"), rows)
-    return f"{table}\n\nMore than four standard errors on {clear} of {len(tasks)} tasks."
+    columns = ("task", "metric (lower is better)", "floor", "pretrained", "from scratch", "gain / SE, pairs of seeds", "gain / SE, unpaired")
+    total = f"of {len(tasks)} tasks"
+    return (
+        f"{markdown_table(columns, rows)}\n\n"
+        f"More than four standard errors on {clear['pairs']} {total} in pairs of seeds, on {clear['unpaired']} unpaired."
+    )
 
 
 def _cell(values: list[float]) -> str:
@@ -165,7 +172,10 @@ def _cell(values: list[float]) -> str:
 def _gain(pretrained: list[float], control: list[float]) -> str:
     if len(pretrained) < 2 or len(control) < 2:
         return "-"
-    gain, error = _difference(pretrained, control)
+    return _ratio(*_difference(pretrained, control))
+
+
+def _ratio(gain: float, error: float) -> str:
     return f"{gain:+.3f} / {error:.3f} = {gain / error:+.1f}" if error else f"{gain:+.3f}"
 
 
