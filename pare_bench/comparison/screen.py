@@ -12,8 +12,8 @@ from pare_bench.comparison.table_parts import Sentence, Table
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group
 
-#: A heading breaks at underlines where it would be wider than its column, but not below this width.
-_HEADING = 9
+#: A heading breaks at underlines where it would be wider than its column, but not below this width: `darcy_flow` stays whole.
+_HEADING = 10
 
 
 def as_table(comparison: Comparison) -> Group:

@@ -51,8 +51,8 @@ class Checked:
 
 
 def scores_of(suite, track, methods):
-    """``[task][method][seed] = score`` and the floor of each task, from the files."""
-    found, floors = defaultdict(lambda: defaultdict(dict)), {}
+    """``[task][method][seed] = score``, the floor of each task, and ``[task][method] = [seed resample]``, from the files."""
+    found, floors, drawn = defaultdict(lambda: defaultdict(dict)), {}, defaultdict(lambda: defaultdict(dict))
     for method in methods:
         for path in RECORDS.glob(f"records/{suite}/*/{method}/*.json"):
             record = json.loads(path.read_text("utf-8"))
@@ -63,7 +63,37 @@ def scores_of(suite, track, methods):
             assert record["seed"] not in found[record["task"]["name"]][method], "one run of each setting"
             found[record["task"]["name"]][method][record["seed"]] = metric["value"]
             floors[record["task"]["name"]] = record["floor"]
-    return found, floors
+            drawn[record["task"]["name"]][method][record["seed"]] = record.get("resampled")
+    resampled = {task: {method: _stacked(seeds) for method, seeds in methods.items()} for task, methods in drawn.items()}
+    return found, floors, resampled
+
+
+def _stacked(seeds):
+    """Resampled scores ``[seed resample]`` in the order of seeds, None where a record has none."""
+    values = [seeds[seed] for seed in sorted(seeds)]
+    return None if any(not value for value in values) else np.array(values, dtype=float)
+
+
+def error_of(values, drawn):
+    """Standard error of a mean over seeds and its degrees of freedom, with the choice of test examples in it where its resamples are known.
+
+    ``values`` are scores, or their differences, by seed; ``drawn`` the same ``[seed resample]``. Variances add; Satterthwaite (1946).
+    """
+    spread = values.std(ddof=1) if np.ptp(values) > 1e-9 * np.abs(values).max() else 0.0
+    by_seeds, freedom = spread / math.sqrt(len(values)), len(values) - 1
+    if drawn is None:
+        return by_seeds, freedom
+    by_examples = drawn.mean(axis=0).std(ddof=1)
+    error = math.hypot(by_seeds, by_examples)
+    if error:
+        freedom = error**4 / (by_seeds**4 / freedom + by_examples**4 / (drawn.shape[1] - 1))
+    return error, freedom
+
+
+def half_of(values, drawn):
+    """Half the width of the 95% interval."""
+    error, freedom = error_of(values, drawn)
+    return scipy.stats.t.ppf(0.975, freedom) * error
 
 
 def signed_rank(differences):
@@ -81,7 +111,9 @@ def signed_rank(differences):
 def test_all_numbers_are_found_again(suite, track, methods):
     records = [record for record in Store(RECORDS).records() if record.suite == suite]
     document = as_json(compare(records, methods, suite, track=track, preset="cpu", stats="all"))
-    scores, floors = scores_of(suite, track, methods)
+    scores, floors, resampled = scores_of(suite, track, methods)
+    # Where a run of a task has no resamples, the intervals of that task are over seeds.
+    resampled = {task: drawn if all(each is not None for each in drawn.values()) else dict.fromkeys(drawn) for task, drawn in resampled.items()}
     checked = Checked()
     tasks = [row["task"] for row in document["tasks"]]
     assert set(tasks) == set(scores)
@@ -89,25 +121,26 @@ def test_all_numbers_are_found_again(suite, track, methods):
     ranks = scipy.stats.rankdata(np.round(means / np.abs(means).max(axis=1, keepdims=True).clip(1e-300), 9), axis=1)
     gains = 1 - means / np.array([[floors[task]] for task in tasks])
     for place, row in enumerate(document["tasks"]):
-        _check_row(checked, row, scores[row["task"]], means[place], ranks[place], gains[place], methods, floors[row["task"]])
+        task = row["task"]
+        _check_row(checked, row, scores[task], resampled[task], means[place], ranks[place], gains[place], methods, floors[task])
     for column, method in enumerate(methods):
         checked.same(document["mean_ranks"][method], ranks[:, column].mean(), method, "mean rank")
         checked.same(document["overall"]["gains"][method]["mean"], gains[:, column].mean(), method, "mean gain")
-    _check_pairs(checked, document, scores, means, gains, methods, floors)
+    _check_pairs(checked, document, scores, resampled, means, gains, methods, floors)
     if len(methods) > 2:
         checked.same(document["overall"]["friedman"]["statistic"], scipy.stats.friedmanchisquare(*ranks.T).statistic, "friedman")
     assert not checked.wrong, checked.wrong[:5]
     assert checked.count > 50 * len(methods)
 
 
-def _check_row(checked, row, scores, means, ranks, gains, methods, floor):
+def _check_row(checked, row, scores, drawn, means, ranks, gains, methods, floor):
     leads = min(means)
     for column, method in enumerate(methods):
         said, values = row["methods"][method], np.array([scores[method][seed] for seed in sorted(scores[method])])
         where = (row["task"], method)
         checked.same(said["mean"], values.mean(), *where, "mean")
         checked.same(said["spread"], values.std(ddof=1) if np.ptp(values) > 1e-9 * np.abs(values).max() else 0.0, *where, "spread")
-        half = scipy.stats.t.ppf(0.975, len(values) - 1) * said["spread"] / math.sqrt(len(values))
+        half = half_of(values, drawn[method])
         checked.same(said["interval"][0], values.mean() - half, *where, "low")
         checked.same(said["interval"][1], values.mean() + half, *where, "high")
         checked.same(said["rank"], ranks[column], *where, "rank")
@@ -116,18 +149,20 @@ def _check_row(checked, row, scores, means, ranks, gains, methods, floor):
     leaders = [method for column, method in enumerate(methods) if means[column] <= leads * (1 + 1e-9)]
     assert row["leaders"] == leaders
     by_seed = {method: np.array([scores[method][seed] for seed in sorted(scores[method])]) for method in methods}
-    beaten = [method for method in methods if _ahead(by_seed[leaders[0]], by_seed[method])]
+    first = leaders[0]
+    beaten = [method for method in methods if _ahead(by_seed[method] - by_seed[first], _minus(drawn[method], drawn[first]))]
     assert (row["best"] is not None) == (len(leaders) == 1 and len(beaten) == len(methods) - 1)
 
 
-def _ahead(first, second):
-    differences = second - first
-    if np.ptp(differences) <= 1e-12:
-        return differences[0] > 1e-9
-    return differences.mean() > 0 and scipy.stats.ttest_1samp(differences, 0).pvalue < 0.05
+def _minus(first, second):
+    return None if first is None else first - second
 
 
-def _check_pairs(checked, document, scores, means, gains, methods, floors):
+def _ahead(differences, drawn):
+    return differences.mean() > max(1e-9, half_of(differences, drawn))
+
+
+def _check_pairs(checked, document, scores, resampled, means, gains, methods, floors):
     tasks = [row["task"] for row in document["tasks"]]
     pairs = list(combinations(methods, 2))
     plain = []
@@ -150,8 +185,7 @@ def _check_pairs(checked, document, scores, means, gains, methods, floors):
             checked.same(said["differences"][task], means[place, a] - means[place, b] if better[place] else 0.0, *where, task)
             checked.same(said["gains"][task], better[place], *where, task, "gain")
             low, high = said["intervals"][task]
-            spread = differences.std(ddof=1) if np.ptp(differences) > 1e-9 * np.abs(differences).max() else 0.0
-            half = scipy.stats.t.ppf(0.975, len(differences) - 1) * spread / math.sqrt(len(differences))
+            half = half_of(differences, _minus(resampled[task][first], resampled[task][second]))
             checked.same((high - low) / 2, half, *where, task, "width", tolerance=1e-6)
         errors = [np.std([scores[task][first][seed] - scores[task][second][seed] for seed in scores[task][first]], ddof=1) for task in tasks]
         within = np.mean([(error / floors[task]) ** 2 / 3 for error, task in zip(errors, tasks, strict=True)])
@@ -165,7 +199,7 @@ def test_the_leaderboard_has_the_same_means_and_ranks():
     records = [record for record in Store(RECORDS).records() if record.suite == "pdebench"]
     (division,) = build(records)["divisions"]
     ranked = [name for name, method in division["methods"].items() if method["mean_rank"] is not None]
-    scores, _ = scores_of("pdebench", "clean", ranked)
+    scores, *_ = scores_of("pdebench", "clean", ranked)
     means = np.array([[np.mean(list(scores[task][name].values())) for name in ranked] for task in sorted(scores)])
     ranks = scipy.stats.rankdata(np.round(means / means.max(axis=1, keepdims=True), 9), axis=1).mean(axis=0)
     assert [division["methods"][name]["mean_rank"] for name in ranked] == pytest.approx(list(ranks))
