@@ -193,9 +193,7 @@ def with_sections(text: str, folders: dict[str, Path]) -> str:
         before, start, rest = text.partition(f"<!-- {name} -->")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not start or not end:
-            raise UsageError(
-                f"'{PAGE}' has no place '<!-- {name} -->'", hint="sections: suite, pdebench, openml, controls, transfer, optimism, benefit"
-            )
+            raise UsageError(f"'{PAGE}' has no place '<!-- {name} -->'", hint=f"sections: {', '.join(SECTIONS)}")
         text = f"{before}{start}\n\n{section}\n\n{end}{after}"
     return text
 
