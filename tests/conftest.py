@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import socket
 import sys
 
@@ -12,6 +13,11 @@ import pytest
 # One thread a process, set before torch is imported and handed on to child processes: tests work on small tensors, and where several processes
 # share two cores, threads that wait for each other cost more than all the computing. Benchmarks take what the machine has (their own conftest).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell without job control starts what runs in the background with Ctrl-C ignored, and its children inherit that: tests that interrupt commands
+# would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
