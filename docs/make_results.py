@@ -7,7 +7,6 @@ examples; sections without a folder stay as they are. The page says how all are 
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import defaultdict
 from dataclasses import replace
@@ -24,6 +23,7 @@ from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
 from pare_bench.registry.names import Registry
 from pare_bench.statistics import mean, sample_sd, seed_difference
+from pare_bench.statistics.estimates import welch
 
 PAGE = Path(__file__).parent / "results.md"
 SUITES = ("nas360", "pdebench", "openml")
@@ -152,7 +152,7 @@ def transfer_section(records: list[RunRecord], tasks: tuple[str, ...]) -> str:
         pretrained, scratch = (scores[task, method] for method in ("full_finetune", "from_scratch"))
         values = list(pretrained.values()), list(scratch.values())
         pairs = seed_difference(scratch, pretrained)
-        errors = {"pairs": pairs.error or 0.0, "unpaired": _difference(*values)[1]}
+        errors = {"pairs": pairs.error or 0.0, "unpaired": _unpaired_error(*values)}
         for kind, error in errors.items():
             clear[kind] += pairs.value > 4 * error
         cells = (*map(_cell, values), *(_ratio(pairs.value, error) for error in errors.values()))
@@ -172,17 +172,16 @@ def _cell(values: list[float]) -> str:
 def _gain(pretrained: list[float], control: list[float]) -> str:
     if len(pretrained) < 2 or len(control) < 2:
         return "-"
-    return _ratio(*_difference(pretrained, control))
+    return _ratio(mean(control) - mean(pretrained), _unpaired_error(pretrained, control))
 
 
 def _ratio(gain: float, error: float) -> str:
     return f"{gain:+.3f} / {error:.3f} = {gain / error:+.1f}" if error else f"{gain:+.3f}"
 
 
-def _difference(pretrained: list[float], control: list[float]) -> tuple[float, float]:
-    """Return by how much errors fall, and the standard error of that (Welch: variances add)."""
-    error = math.sqrt(sum((sample_sd(values) or 0) ** 2 / len(values) for values in (pretrained, control)))
-    return mean(control) - mean(pretrained), error
+def _unpaired_error(pretrained: list[float], control: list[float]) -> float:
+    found = welch(pretrained, control)
+    return found[0] if found else 0.0
 
 
 def with_sections(text: str, folders: dict[str, Path]) -> str:
