@@ -55,6 +55,7 @@ def status_command(
     """Show which runs of a suite are done, out of date (their code or libraries have changed), failed, running, interrupted or missing."""
     from pare_bench.records.glance import Glancer
     from pare_bench.records.store import Store
+    from pare_bench.records.variants import method_name
     from pare_bench.registry.names import Registry
     from pare_bench.runs.inventory import STATES, Asked, inventory
     from pare_bench.runs.marks import RunningRuns
@@ -65,7 +66,7 @@ def status_command(
     division = checked_preset(preset), checked_tier(tier), checked_track(track)
     asked = Asked(suite, methods, tasks, parse_seeds(seeds) if seeds else (), *division)
     for name in asked.methods:
-        registry.entry("method", name.partition("[")[0])
+        registry.entry("method", method_name(name))
     records = Glancer().of_suite(store, suite, lambda _, message: output.note(f"left out: {message}"))
     cells = inventory(registry, records, RunningRuns(out).all(), asked)
     if format is StatusFormat.JSON:

@@ -15,12 +15,12 @@ from pare_bench.comparison.missing import Policy, choose_data, choose_division
 from pare_bench.comparison.optimism import Gap, optimism_gaps
 from pare_bench.comparison.overall import Overall, mean_ranks, overall
 from pare_bench.comparison.printed import Card, Printed, of_division, reproduction_cards
-from pare_bench.comparison.run_commands import Wanted, method_name, run_command
+from pare_bench.comparison.run_commands import Wanted, run_command
 from pare_bench.comparison.task_rows import Sampling, TaskRow, recorded_sampling, task_row
 from pare_bench.errors import DataMissingError, UsageError, check_tasks
 from pare_bench.leaderboard.build import unique
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Data, Division, age, asked_data, counted, data_changes, data_of, division_of, label_records
+from pare_bench.records.variants import Data, Division, age, asked_data, counted, data_changes, data_of, division_of, label_records, method_name
 
 
 @dataclass(frozen=True)

@@ -166,5 +166,6 @@ def _card(card: Card) -> dict[str, Any]:
         "mean": card.mean,
         "interval": _interval(card.interval),
         "seeds": card.seeds,
+        "budget": card.budget,
         "verdict": card.verdict,
     }

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
-from pare_bench.comparison.run_commands import Wanted, method_name, place_options, run_command
+from pare_bench.comparison.run_commands import Wanted, place_options, run_command
 from pare_bench.comparison.task_rows import score_of
 from pare_bench.config.presets import PRESETS
 from pare_bench.config.run_config import Tier
 from pare_bench.errors import DataMissingError, UsageError, unknown_name
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Data, Division, age, data_changes, data_of, division_of, preferred_data
+from pare_bench.records.variants import Data, Division, age, data_changes, data_of, division_of, method_name, preferred_data
 
 #: Newest records as method -> task -> data -> seed -> record.
 Found = Mapping[str, Mapping[str, Mapping[Data, Mapping[int, RunRecord]]]]

@@ -16,7 +16,7 @@ from typing import Any
 
 from pare_bench.comparison.task_rows import Cell, TaskRow
 from pare_bench.errors import IntegrityError
-from pare_bench.records.variants import Division
+from pare_bench.records.variants import Division, method_name
 
 SCHEMA = "pare-bench/published/1"
 #: Definitions that the scores of track paper follow.
@@ -63,7 +63,10 @@ class Printed:
 
 @dataclass(frozen=True)
 class Card:
-    """A printed number beside our runs on the official data; ``verdict`` is inside or outside our 95% interval, or why there is none."""
+    """A printed number beside our runs on the official data; ``verdict`` is inside or outside our 95% interval, or why there is none.
+
+    ``method`` is the label of the runs, which names the settings that are not their preset's; ``budget`` is what training them took.
+    """
 
     task: str
     method: str
@@ -71,6 +74,7 @@ class Card:
     mean: float
     interval: tuple[float, float] | None
     seeds: int
+    budget: str | None
     verdict: str
 
 
@@ -120,15 +124,20 @@ def reproduction_cards(numbers: Sequence[Printed], division: Division, rows: Seq
     cards = []
     for row in rows:
         for number in of_division(numbers, division, [row.task]):
-            cell = None if number.not_comparable else row.cells.get(number.method or "")
-            if cell is not None and cell.mean is not None and number.metric == row.metric:
-                verdict = _verdict(number, division, cell)
-                cards.append(Card(row.task, number.method or "", number, cell.mean, cell.interval, cell.n, verdict))
+            for label, cell in () if number.not_comparable or number.metric != row.metric else own_cells(number, row):
+                if cell.mean is not None:
+                    verdict = _verdict(number, division, label, cell)
+                    cards.append(Card(row.task, label, number, cell.mean, cell.interval, cell.n, cell.budget, verdict))
     return tuple(cards)
 
 
-def _verdict(number: Printed, division: Division, cell: Cell) -> str:
-    reason = _no_verdict(number, division, cell)
+def own_cells(number: Printed, row: TaskRow) -> list[tuple[str, Cell]]:
+    """Return our runs of a printed number's method, plain and with other settings, by label."""
+    return [(label, cell) for label, cell in row.cells.items() if method_name(label) == number.method]
+
+
+def _verdict(number: Printed, division: Division, label: str, cell: Cell) -> str:
+    reason = _no_verdict(number, division, label, cell)
     if reason is not None or cell.interval is None:
         return f"no verdict: {reason or 'one seed gives no interval'}"
     low, high = cell.interval
@@ -136,7 +145,7 @@ def _verdict(number: Printed, division: Division, cell: Cell) -> str:
     return "inside" if low - rounding <= number.value <= high + rounding else "outside"
 
 
-def _no_verdict(number: Printed, division: Division, cell: Cell) -> str | None:
+def _no_verdict(number: Printed, division: Division, label: str, cell: Cell) -> str | None:
     if not number.verified:
         return "the printed number is unverified"
     if not number.evidence.startswith("authors'"):
@@ -145,4 +154,6 @@ def _no_verdict(number: Printed, division: Division, cell: Cell) -> str | None:
         return f"another definition: {number.definition_text}"
     if division.preset != "paper":
         return f"preset {division.preset} is not the published configuration"
+    if label != method_name(label):
+        return "other settings than the published configuration's"
     return "runs failed" if cell.failed else None

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pare_bench.records.variants import Division
+from pare_bench.records.variants import Division, method_name
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,6 @@ def seed_text(seeds: Sequence[int]) -> str:
         else:
             runs.append([seed, seed])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def method_name(label: str) -> str:
-    """Return the method of a label: ``pare`` of ``pare[mixer.curriculum=reversed]``."""
-    return label.partition("[")[0]
 
 
 def _label_options(label: str) -> list[str]:

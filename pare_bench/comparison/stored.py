@@ -11,12 +11,12 @@ from typing import Literal
 from pare_bench.comparison.compare import Comparison, compare
 from pare_bench.comparison.missing import Policy
 from pare_bench.comparison.printed import printed_numbers
-from pare_bench.comparison.run_commands import method_name
 from pare_bench.comparison.task_rows import recorded_sampling
 from pare_bench.errors import DataMissingError, IntegrityError
 from pare_bench.leaderboard.counting import found_earlier
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store, sound_record
+from pare_bench.records.variants import method_name
 from pare_bench.registry.names import Registry
 
 

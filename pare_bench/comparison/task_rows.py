@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pare_bench import statistics
 from pare_bench.errors import UsageError
-from pare_bench.records.record import MetricRecord, RunRecord
+from pare_bench.records.record import ALIGNMENT, MetricRecord, RunRecord
 from pare_bench.records.variants import age
 from pare_bench.statistics import Direction, SeedDifference
 
@@ -26,6 +26,7 @@ class Cell:
 
     With ``replicates``, scores of each seed on the same resamples of the test split, the interval has the choice of test examples in it.
     ``mean`` is None where no seed has a score; ``last`` says that the method takes the last rank here whatever its mean (``--missing worst-rank``).
+    ``budget`` is what training the runs with a score took, in words; None where nothing was trained.
     """
 
     mean: float | None
@@ -36,6 +37,7 @@ class Cell:
     run_ids: tuple[str, ...]
     last: bool = False
     replicates: Mapping[int, NDArray[Any]] | None = None
+    budget: str | None = None
 
     @property
     def n(self) -> int:
@@ -263,7 +265,27 @@ def _cell(group: Mapping[int, RunRecord], scores: Mapping[int, MetricRecord], *,
         failed=failed,
         run_ids=tuple(group[seed].run_id for seed in seeds),
         last=not values or (failed_last and bool(failed)),
+        budget=_budget([group[seed] for seed in seeds]),
     )
+
+
+def _budget(runs: Sequence[RunRecord]) -> str | None:
+    """Return optimiser steps, batch and passes over the training split, the smallest and the largest where seeds differ; alignment is not counted."""
+    steps, batches, passes = [], [], []
+    for run in runs:
+        own = sum(stage.steps for name, stage in run.training.items() if name != ALIGNMENT)
+        batch = run.config.recipe.batch_size * run.config.recipe.accumulation
+        if own:
+            steps.append(own)
+            batches.append(batch)
+            passes.append(own * batch / run.task.sizes["train"])
+    if not steps:
+        return None
+    return f"{_from_to(steps, ',')} steps of {_from_to(batches, ',')} examples: {_from_to(passes, ',.2f')} passes"
+
+
+def _from_to(values: Sequence[float], spec: str) -> str:
+    return " to ".join(dict.fromkeys(format(value, spec) for value in (min(values), max(values))))
 
 
 def seed_difference(first: Cell, second: Cell) -> SeedDifference:

@@ -125,6 +125,11 @@ def label_of(method: str, settings: Iterable[str]) -> str:
     return f"{method}[{inside}]" if inside else method
 
 
+def method_name(label: str) -> str:
+    """Return the method of a label: ``pare`` of ``pare[mixer.curriculum=reversed]``."""
+    return label.partition("[")[0]
+
+
 def extended(label: str, settings: Iterable[str]) -> str:
     """Return a label with more settings after those that it names already."""
     method, _, inside = label.partition("[")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pare_bench.provenance.explanation import Difference, changes_since, outdated, sentence
 from pare_bench.records.glance import Glance
-from pare_bench.records.variants import Division, age, data_changes, extended, label_records
+from pare_bench.records.variants import Division, age, data_changes, extended, label_records, method_name
 from pare_bench.registry.names import Registry
 from pare_bench.runs.marks import RunningRun
 
@@ -49,7 +49,7 @@ class Asked:
             and self.preset in (None, division.preset)
             and self.tier in (None, division.tier)
             and self.track in (None, division.track)
-            and (not self.methods or method in self.methods or method.partition("[")[0] in self.methods)
+            and (not self.methods or method in self.methods or method_name(method) in self.methods)
             and (not self.tasks or task in self.tasks)
         )
 

@@ -13,7 +13,9 @@ from pare_bench.comparison import printed
 from pare_bench.comparison.compare import compare
 from pare_bench.comparison.printed import printed_numbers
 from pare_bench.comparison.tables import as_json, as_markdown
+from pare_bench.config.run_config import Recipe
 from pare_bench.errors import IntegrityError
+from pare_bench.records.record import TrainingRecord
 from pare_bench.registry.names import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +106,41 @@ def test_reproduction_cards_say_inside_or_outside_and_never_for_unverified_numbe
 def test_cards_of_other_protocols_have_no_verdict(changes, reason):
     result = of({"pare": {"ecg": [0.28, 0.28]}, "orca": {"ecg": [0.28, 0.28]}}, {**OFFICIAL, "metric": "macro_f1_error", **changes})
     assert cards(result)["orca", "authors' table"].startswith(f"no verdict: {reason}")
+
+
+def trained(records, steps, batch):
+    """The records with a stage of so many steps each, after an alignment."""
+    recipe = Recipe(batch_size=batch)
+    return [
+        record.model_copy(
+            update={"training": {"align": stage(999), "train": stage(count)}, "config": record.config.model_copy(update={"recipe": recipe})}
+        )
+        for record, count in zip(records, steps, strict=True)
+    ]
+
+
+def stage(steps):
+    return TrainingRecord(curve=(), best_epoch=1, steps=steps, stopped="epochs")
+
+
+def test_runs_with_other_settings_have_a_card_that_names_them_and_what_they_cost_but_no_verdict():
+    """Before, a run with any option stood beside nothing: it has another label than the printed method."""
+    fields = {**OFFICIAL, "metric": "macro_f1_error", "command": "pare-bench run -o budget.epochs=10"}
+    records = trained(make_grid({"orca": {"ecg": [0.28, 0.28]}}, **fields), [3000, 3000], 16)
+    records += trained(make_grid({"orca": {"ecg": [0.3, 0.3]}}, **{**fields, "command": "pare-bench run", "code": "other"}), [4000, 4500], 16)
+    labels = ["orca", "orca[budget.epochs=10]"]
+    result = compare(records, labels, "nas360", track="paper", published=printed_numbers())
+    found = {card.method: card for card in result.cards}
+    assert set(found) == set(labels)
+    assert found["orca"].verdict == "outside"
+    assert found["orca[budget.epochs=10]"].verdict == "no verdict: other settings than the published configuration's"
+    # 8 training examples; the alignment's steps are none of the training's.
+    assert found["orca[budget.epochs=10]"].budget == "3,000 steps of 16 examples: 6,000.00 passes"
+    assert found["orca"].budget == "4,000 to 4,500 steps of 16 examples: 8,000.00 to 9,000.00 passes"
+    text = as_markdown(result)
+    assert "| 0.3000 ± 0.0000 (2); orca[budget.epochs=10]: 0.2800 ± 0.0000 (2) |" in text
+    assert "| ecg | orca[budget.epochs=10] | 0.28 | 0.2800 | " in text
+    assert {card["method"]: card["budget"] for card in as_json(result)["cards"]} == {label: card.budget for label, card in found.items()}
 
 
 def test_one_seed_has_no_verdict_and_another_metric_no_card():
