@@ -13,7 +13,7 @@ from pare_bench.config.presets import PRESETS
 from pare_bench.config.run_config import Tier
 from pare_bench.errors import DataMissingError, UsageError, unknown_name
 from pare_bench.records.record import RunRecord
-from pare_bench.records.variants import Data, Division, age, data_changes, data_of, division_of, method_name, preferred_data
+from pare_bench.records.variants import Data, Division, age, data_changes, data_of, division_of, label_records, method_name, preferred_data
 
 #: Newest records as method -> task -> data -> seed -> record.
 Found = Mapping[str, Mapping[str, Mapping[Data, Mapping[int, RunRecord]]]]
@@ -23,7 +23,9 @@ Policy = Literal["error", "drop-task", "worst-rank"]
 
 
 def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
-    """Return the one division in which all methods that have records have some.
+    """Return the one division in which all methods that have records have some; of several the one that has all labels as they were asked for.
+
+    A plain name means the plain run: runs with other settings on other data do not make it ambiguous.
 
     Raises:
         UsageError: a method is unknown, or there are several such divisions, or none because the methods were run in different ones.
@@ -48,6 +50,8 @@ def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
         )
     common = sorted(set.intersection(*map(set, present.values())))
     if len(common) > 1:
+        common = [division for division in common if _has_labels(pool, division, wanted.methods)] or common
+    if len(common) > 1:
         texts = " and for ".join(_where(division) for division in common)
         raise UsageError(
             f"there are records of {_quoted(wanted.methods)} for {texts}; these are never mixed",
@@ -63,6 +67,10 @@ def choose_division(wanted: Wanted, pool: Sequence[RunRecord]) -> Division:
             + " && ".join(run_command(wanted, method, wanted.tasks, division=target) for method in others if target not in present[method]),
         )
     return common[0]
+
+
+def _has_labels(pool: Sequence[RunRecord], division: Division, labels: Sequence[str]) -> bool:
+    return set(labels) <= label_records(record for record in pool if division_of(record) == division).keys()
 
 
 def choose_data(wanted: Wanted, division: Division, tasks: Sequence[str], found: Found, policy: Policy = "error") -> dict[str, Data]:

@@ -187,8 +187,10 @@ class _Resolving:
             self.noted.note((setting.path,), f"preset {preset}: {setting.source}")
         self.noted.note((f"method.{name}" for name in required), f"required of '{method}' by task '{self.task}'")
         if self.request.track == "paper":
-            # As if given by -o, but before it: what the released code does can still be overruled point by point.
-            released = {path: value for path, value in self.method_class.released.items() if _is_used(path, self.used)}
+            # As if given by -o, but before it: what the released code does can still be overruled point by point. The task's own published
+            # configuration says more than what holds for all tasks.
+            published = {setting.path for setting in self.settings}
+            released = {path: value for path, value in self.method_class.released.items() if _is_used(path, self.used) and path not in published}
             self._set(released, f"track paper of '{method}'")
 
     def take_size(self) -> None:

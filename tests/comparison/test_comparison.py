@@ -231,6 +231,18 @@ def test_several_common_presets_must_be_chosen_from():
     assert compare(records, BOTH, "nas360", preset="smoke").tasks[0].cells["pare"].mean == 0.7
 
 
+def test_runs_with_other_settings_on_other_data_leave_plain_names_clear():
+    """A first official run with a smaller budget must not take ``compare pare orca`` away from who has the generated suite."""
+    option = "budget.epochs=10"
+    records = [make_record(method, value=0.1) for method in BOTH]
+    records += [make_record(method, value=0.7, tier="official", command=f"pare-bench run -o {option}") for method in BOTH]
+    assert compare(records, BOTH, "nas360").division.tier == "generated"
+    assert compare(records, [f"{method}[{option}]" for method in BOTH], "nas360").division.tier == "official"
+    plain = [*records, *(make_record(method, value=0.7, tier="official", code="other") for method in BOTH)]
+    with pytest.raises(UsageError, match="tier generated and for preset cpu, tier official"):
+        compare(plain, BOTH, "nas360")
+
+
 @pytest.mark.parametrize("fields", [{"version": 2, "data": "v2"}, {"data": "other bytes"}])
 def test_different_data_are_refused_by_digest(fields):
     pare, orca = make_record("pare"), make_record("orca", **fields)
