@@ -1,8 +1,8 @@
 """Write docs/results.md from records: ``python docs/make_results.py [SECTION=FOLDER]...``.
 
 Of the sections ``suite`` holds the records of nas360, ``openml`` and ``pdebench`` those of these suites, ``controls`` those of all three,
-``transfer`` those of naive fine-tuning and from_scratch on nas360, ``optimism`` those of nas360 in both tracks, ``benefit`` those at 200 training
-examples; sections without a folder stay as they are. The page says how all are made.
+``transfer`` those of naive fine-tuning and from_scratch on nas360, ``official`` those of nas360 on published files, ``optimism`` those of nas360 in
+both tracks, ``benefit`` those at 200 training examples; sections without a folder stay as they are. The page says how all are made.
 """
 
 from __future__ import annotations
@@ -16,18 +16,23 @@ from pare_bench.cli.output import markdown_table
 from pare_bench.comparison.compare import Comparison, compare
 from pare_bench.comparison.lead import oriented
 from pare_bench.comparison.parts import parts
-from pare_bench.comparison.table_parts import Table, points_between, signed_points
+from pare_bench.comparison.printed import printed_numbers
+from pare_bench.comparison.printed_parts import printed_parts
+from pare_bench.comparison.table_parts import Table, cell_text, ends, points_between, signed_points
 from pare_bench.comparison.tables import markdown
+from pare_bench.comparison.task_rows import TaskRow
+from pare_bench.comparison.task_rows import seed_difference as seed_difference_of
 from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
+from pare_bench.records.variants import Division, division_of, label_of, label_records, method_name
 from pare_bench.registry.names import Registry
 from pare_bench.statistics import mean, sample_sd, seed_difference
 from pare_bench.statistics.estimates import welch
 
 PAGE = Path(__file__).parent / "results.md"
 SUITES = ("nas360", "pdebench", "openml")
-SECTIONS = ("suite", "pdebench", "openml", "controls", "transfer", "optimism", "benefit")
+SECTIONS = ("suite", "pdebench", "openml", "controls", "transfer", "official", "optimism", "benefit")
 CONTROLS = ("full_finetune", "from_scratch", "frozen_random", "linear_probe")
 BENEFIT_TASKS = ("cifar100", "spherical", "ninapro", "fsd50k", "darcy_flow", "ecg", "satellite", "deepsea")
 
@@ -51,8 +56,8 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
 
 
 def _of_suite(records: list[RunRecord], suite: str) -> tuple[list[RunRecord], dict[str, set[str]]]:
-    """Return the records of a suite, and the tasks on which each method has a score."""
-    records = [record for record in records if record.suite == suite and record.track == "clean" and record.preset == "cpu"]
+    """Return the records of a suite on its embedded data, and the tasks on which each method has a score."""
+    records = [each for each in records if each.suite == suite and each.track == "clean" and each.preset == "cpu" and each.task.tier != "official"]
     scored: dict[str, set[str]] = {}
     for record in records:
         if record.status == "ok":
@@ -84,7 +89,8 @@ def controls_section(records: list[RunRecord], registry: Registry) -> str:
 def optimism_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
     """Return how much better the protocol of track ``paper`` makes the methods look that have been run in both tracks."""
     released = {record.method.name for record in records if record.suite == suite and record.preset == "cpu" and record.track == "paper"}
-    comparison = compare(records, [method for method in methods if method in released], suite, preset="cpu", suite_tasks=tasks)
+    embedded = [record for record in records if record.task.tier != "official"]
+    comparison = compare(embedded, [method for method in methods if method in released], suite, preset="cpu", suite_tasks=tasks)
     return markdown([part for part in parts(comparison) if isinstance(part, Table) and part.columns[-1] == "optimism gap"])
 
 
@@ -165,6 +171,49 @@ def transfer_section(records: list[RunRecord], tasks: tuple[str, ...]) -> str:
     )
 
 
+def official_section(records: list[RunRecord], suite: str) -> str:
+    """Return the scores on published files with what training took, the differences to naive fine-tuning, and the printed numbers beside them."""
+    official = Division(suite, "official", "clean", "cpu")
+    own = label_records(record for record in records if division_of(record) == official)
+    comparison = compare(
+        [run for runs in own.values() for run in runs], list(own), suite, tier=official.tier, preset=official.preset, published=printed_numbers()
+    )
+    sections = [_official_task(row, own) for row in comparison.tasks]
+    return "\n\n".join([*sections, markdown(list(printed_parts(comparison)))])
+
+
+def _official_task(row: TaskRow, own: dict[str, list[RunRecord]]) -> str:
+    """Return the methods of a task, the best first; settings that are none of the budget stand behind the name."""
+    by_label = {label: [run for run in runs if run.task.name == row.task and run.status == "ok"] for label, runs in own.items()}
+    base = next(label for label in row.cells if _without_budget(label) == CONTROLS[0])
+    rows = []
+    for label in sorted(row.cells, key=lambda label: row.ranks[label]):
+        cell, runs = row.cells[label], by_label[label]
+        difference = seed_difference_of(row.cells[base], cell) if label != base else None
+        minutes = [sum(run.seconds.values()) / 60 for run in runs]
+        rows.append(
+            (
+                _without_budget(label),
+                cell_text(cell),
+                ends(cell.interval),
+                "-" if difference is None else f"{difference.value:+.4f} ({ends(difference.interval)})",
+                cell.budget or "nothing trained",
+                f"{min(minutes):.1f} to {max(minutes):.1f}",
+                f"{max(run.peak_memory_mb or 0 for run in runs):.0f}",
+            )
+        )
+    sizes = next(iter(by_label.values()))[0].task.sizes
+    columns = (row.task, f"{row.metric}, {row.direction_text}", "95% interval", f"ahead of {CONTROLS[0]}", "training", "minutes", "peak MB")
+    examples = ", ".join(f"{sizes[split]:,} {name}" for split, name in (("train", "to train"), ("val", "to validate"), ("test", "to test")))
+    return f"`{row.task}`: {examples}; floor {row.floor:.4f}.\n\n{markdown_table(columns, rows)}"
+
+
+def _without_budget(label: str) -> str:
+    name = method_name(label)
+    inside = label.removeprefix(name).strip("[]")
+    return label_of(name, [setting for setting in inside.split(",") if setting and not setting.startswith("budget.")])
+
+
 def _cell(values: list[float]) -> str:
     return f"{mean(values):.3f} ± {sample_sd(values) or 0:.3f} (n = {len(values)})" if values else "-"
 
@@ -202,6 +251,8 @@ def _section(name: str, records: list[RunRecord], registry: Registry) -> str:
         return benefit_section(records)
     if name == "controls":
         return controls_section(records, registry)
+    if name == "official":
+        return official_section(records, "nas360")
     if name == "transfer":
         return transfer_section(records, registry.spec("suite", "nas360").tasks)
     suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)
