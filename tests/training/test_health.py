@@ -52,23 +52,24 @@ def test_an_easy_source_is_learned_and_one_whose_labels_mean_nothing_is_not(pare
     """Shuffled: the same images, so nothing can be learned that holds; what little is memorised stays near chance."""
     install("colours", PLUGIN)
     words = (*TINY, "-o", "source=colours")
-    sound, shown = run(pare_bench, tmp_path / "sound", *words)
+    sound, shown = run(pare_bench, tmp_path / "sound", *words, "-o", "method.source_scale=initial", "-o", "method.auxiliary_weight=1")
     health = sound.training["train"].health
     assert health.learned is True
     assert health.end < 0.5 * health.chance
     assert health.chance == pytest.approx(math.log(4), rel=0.05)
     assert sound.warnings() == []
     assert "warning" not in shown
-    # ninapro's weight is 1, so what enters the sum is the loss times its share and the unit that was measured before training.
+    # The weight is 1, so what enters the sum is the loss times its share and the unit that was measured before training.
     units = [term / (loss * share) for term, loss, share in zip(health.source_weighted, health.source_loss, health.source_share, strict=True)]
     assert units == pytest.approx([units[0]] * 8)
     # ln 18 of the target against ln 4 of the source, both give or take what an untrained head adds.
     assert units[0] == pytest.approx(math.log(18) / math.log(4), rel=0.2)
     assert len(health.target_loss) == 8
     assert all(loss > 0 for loss in health.target_loss)
-    fixed, _ = run(pare_bench, tmp_path / "fixed", *words[:-3], "budget.epochs=1", *words[-2:], "-o", "method.source_scale=fixed")
+    fixed, _ = run(pare_bench, tmp_path / "fixed", *words[:-3], "budget.epochs=1", *words[-2:])
     health = fixed.training["train"].health
-    assert health.source_weighted == pytest.approx([loss * share for loss, share in zip(health.source_loss, health.source_share, strict=True)])
+    # The preset's weight.
+    assert health.source_weighted == pytest.approx([0.1 * loss * share for loss, share in zip(health.source_loss, health.source_share, strict=True)])
     shuffled, shown = run(pare_bench, tmp_path / "shuffled", *words, "-o", "method.source_labels=shuffled")
     health = shuffled.training["train"].health
     assert health.learned is False
