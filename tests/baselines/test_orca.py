@@ -61,7 +61,8 @@ def test_the_alignment_rate_is_the_released_one():
 
 def aligned(optimiser, *options):
     """A network after three epochs of alignment of a tiny task, its embedder before, and the context."""
-    given = ("size.train=24", "method.align_epochs=3", "method.source_samples=40", "aligner=l2", f"method.optimiser={optimiser}", *options)
+    small = ("size.train=24", "method.align_epochs=3", "method.source_samples=40", "aligner=l2")
+    given = (*small, f"method.optimiser={optimiser}", "method.rate_factor=10", *options)
     options = tuple({text.partition("=")[0]: text for text in given}.values())
     registry = Registry.from_environment()
     (config,) = resolve(registry, Request("orca", "nas360", ("ecg",), preset="smoke", overrides=options))
@@ -127,11 +128,14 @@ def test_alignment_takes_the_recipes_own_optimiser_at_ten_times_its_rate(options
     assert any(not torch.allclose(other[name], found[name], rtol=1e-5, atol=1e-8) for name in found)
 
 
-def test_small_presets_keep_the_alignment_of_before_and_preset_paper_has_the_released_one():
+@pytest.mark.parametrize("track", ["clean", "paper"])
+def test_small_presets_have_an_alignment_of_their_own_and_preset_paper_has_the_released_one(track):
+    """Optimiser and rate; what is ten times the rate in the released code is so on track paper, whatever the preset."""
     registry = Registry.from_environment()
-    for preset, tier, expected in (("cpu", "generated", "adamw"), ("smoke", "generated", "adamw"), ("paper", "official", "recipe")):
-        for config in resolve(registry, Request("orca", "nas360", preset=preset, tier=tier)):
-            assert config.method.params["optimiser"] == expected
+    own = 1.0 if track == "clean" else 10.0
+    for preset, tier, *expected in (("cpu", "generated", "adamw", own), ("smoke", "generated", "adamw", own), ("paper", "official", "recipe", 10.0)):
+        for config in resolve(registry, Request("orca", "nas360", preset=preset, tier=tier, track=track)):
+            assert [config.method.params["optimiser"], config.method.params["rate_factor"]] == expected
 
 
 @pytest.mark.slow
