@@ -16,6 +16,7 @@ import several_processes
 from pare_bench.records.store import Store
 
 SMALL = ("--preset", "smoke", "-o", "size.train=16", "-o", "size.val=8", "-o", "size.test=8")
+RATES = ("-o", "method.rate_factor=10", "-o", "method.rate_milestones=[1]")
 SOURCE = ("-o", "source_size.train=64", "-o", "source_size.val=1", "-o", "source_size.test=1")
 #: Writes down what it is told, one line of JSON each, beside the plugin.
 WITNESS = """
@@ -182,7 +183,7 @@ def scheduled(recipe, steps, step):
     [
         ("full_finetune", ("-o", "budget.epochs=6", "-o", "recipe.batch_size=4", "-o", "recipe.schedule=linear", "-o", "recipe.warmup=0.25")),
         ("pare", ("-o", "budget.epochs=3", *SOURCE)),
-        ("orca", ("-o", "budget.epochs=2", "-o", "method.align_epochs=4", "-o", "method.rate_milestones=[1]", *SOURCE)),
+        ("orca", ("-o", "budget.epochs=2", "-o", "method.align_epochs=4", *RATES, *SOURCE)),
     ],
 )
 def test_what_is_told_is_what_the_record_says(method, options, observer, told, pare_bench, tmp_path):
