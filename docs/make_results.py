@@ -25,7 +25,7 @@ from pare_bench.comparison.task_rows import seed_difference as seed_difference_o
 from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
-from pare_bench.records.variants import Division, division_of, label_of, label_records, method_name
+from pare_bench.records.variants import Division, division_of, label_of, label_records, method_name, settings_of
 from pare_bench.registry.names import Registry
 from pare_bench.statistics import mean, sample_sd, seed_difference
 from pare_bench.statistics.estimates import welch
@@ -209,9 +209,7 @@ def _official_task(row: TaskRow, own: dict[str, list[RunRecord]]) -> str:
 
 
 def _without_budget(label: str) -> str:
-    name = method_name(label)
-    inside = label.removeprefix(name).strip("[]")
-    return label_of(name, [setting for setting in inside.split(",") if setting and not setting.startswith("budget.")])
+    return label_of(method_name(label), [setting for setting in settings_of(label) if not setting.startswith("budget.")])
 
 
 def _cell(values: list[float]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pare_bench.records.variants import Division, method_name
+from pare_bench.records.variants import Division, method_name, settings_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def run_command(
     if set(tasks) != set(wanted.suite_tasks):
         words += [word for task in tasks for word in ("--task", task)]
     words += ["--seeds", seed_text(seeds)]
-    words += [word for option in [*options, *_label_options(method)] for word in ("-o", option)]
+    words += [word for option in [*options, *settings_of(method)] for word in ("-o", option)]
     return shlex.join([*words, *place_options(wanted, division)])
 
 
@@ -63,9 +62,3 @@ def seed_text(seeds: Sequence[int]) -> str:
         else:
             runs.append([seed, seed])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def _label_options(label: str) -> list[str]:
-    inside = label.partition("[")[2].removesuffix("]")
-    # A comma ends a setting only where the next one begins: values may be lists.
-    return re.split(r",(?=[a-z_][\w.]*=)", inside) if inside else []

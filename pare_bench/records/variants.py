@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
@@ -128,6 +129,25 @@ def label_of(method: str, settings: Iterable[str]) -> str:
 def method_name(label: str) -> str:
     """Return the method of a label: ``pare`` of ``pare[mixer.curriculum=reversed]``."""
     return label.partition("[")[0]
+
+
+def settings_of(label: str) -> list[str]:
+    """Return the settings that a label names, as ``path=value``."""
+    inside = label.removeprefix(method_name(label))[1:-1]
+    # A comma ends a setting only where the next one begins: values may be lists.
+    return re.split(r",(?=[a-z_][\w.]*=)", inside) if inside else []
+
+
+def short_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return a name for each label that tells it from the others: without the settings that all labels of its method have."""
+    by_method: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        by_method[method_name(label)].append(label)
+    names: dict[str, str] = {}
+    for method, own in by_method.items():
+        shared = set.intersection(*(set(settings_of(label)) for label in own))
+        names |= {label: label_of(method, [setting for setting in settings_of(label) if setting not in shared]) for label in own}
+    return names
 
 
 def extended(label: str, settings: Iterable[str]) -> str:

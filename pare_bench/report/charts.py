@@ -19,6 +19,19 @@ _DASHES = ([1, 0], [5, 3], [2, 2], [8, 2, 2, 2])
 _STEP = 18
 
 
+def renamed(spec: Any, names: Mapping[str, str]) -> Any:
+    """Return a specification, or a part of one, with names in place of labels; what tooltips say keeps the whole label."""
+    if isinstance(spec, dict):
+        return {key: value if key == "says" else renamed(value, names) for key, value in spec.items()}
+    if isinstance(spec, list | tuple):
+        return [renamed(each, names) for each in spec]
+    if isinstance(spec, str):
+        # A label may be the beginning of another one.
+        for label in sorted(names, key=len, reverse=True):
+            spec = spec.replace(label, names[label])
+    return spec
+
+
 def ranks(rows: Sequence[Row], intervals: Mapping[str, tuple[float, float]]) -> Spec:
     """Return the mean rank of each method, with its interval where there is one."""
     values = [

@@ -14,6 +14,7 @@ from pare_bench.comparison.printed import Printed
 from pare_bench.comparison.table_parts import ends, p_text, points_between, signed_points
 from pare_bench.errors import EnvironmentFault
 from pare_bench.records.record import ComponentRecord, EnvironmentRecord, RunRecord
+from pare_bench.records.variants import short_names
 from pare_bench.registry.versions import __version__
 from pare_bench.report import MAX_RUNS, charts
 from pare_bench.report.beside import beside
@@ -29,8 +30,9 @@ Drawn = list[tuple[str, str]]
 
 @dataclass
 class _Charts:
-    """Charts of a division as (SVG, caption)."""
+    """Charts of a division as (SVG, caption); ``shortened``: names in them leave out settings that all runs of a method share."""
 
+    shortened: bool = False
     overview: Drawn = field(default_factory=list)
     tasks: dict[str, Drawn] = field(default_factory=dict)
     runs: dict[tuple[str, str], Drawn] = field(default_factory=dict)
@@ -97,10 +99,12 @@ def page(
 
 
 def _draw(section: Section, seen: Overview, safe: Callable[[str], str]) -> _Charts:
-    drawn = _Charts()
+    names = short_names(row.label for row in (*section.ranked, *section.partial))
+    names = {label: name for label, name in names.items() if label != name}
+    drawn = _Charts(bool(names))
 
     def add(place: Drawn, spec: charts.Spec, caption: str) -> None:
-        place.append((safe(svg(spec, f"{caption} ({section.title})")), caption))
+        place.append((safe(svg(charts.renamed(spec, names), f"{caption} ({section.title})")), caption))
 
     if len(section.ranked) > 1:
         _draw_overview(section, seen, lambda spec, caption: add(drawn.overview, spec, caption))

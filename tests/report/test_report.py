@@ -15,6 +15,7 @@ from pare_bench.cli import main
 from pare_bench.leaderboard.build import build
 from pare_bench.records.record import CurveRecord, TrainingRecord
 from pare_bench.records.store import Store
+from pare_bench.records.variants import short_names
 from pare_bench.registry.names import Registry
 from pare_bench.report import charts
 from pare_bench.report.content import Versions, sections
@@ -204,6 +205,25 @@ def test_the_pictures_of_ranks_and_profiles_show_every_method():
     assert "critical difference 1.05" in picture
     assert all(f">{name}<" in profiles for name in ("pare", "orca"))
     assert 'role="img" aria-label="profiles"' in profiles
+
+
+def test_charts_name_methods_by_what_tells_them_apart():
+    """The first official division has eight methods with one and the same smaller budget: their labels filled the charts."""
+    budget, body = "budget.epochs=10", "backbone.model=minilm"
+    labels = [f"orca[{budget}]", f"pare[{budget}]", f"pare[{body},{budget}]", "constant", "mine[stages=[1,2],x=3]"]
+    names = short_names(labels)
+    assert names == dict(zip(labels, ["orca", "pare", f"pare[{body}]", "constant", "mine"], strict=True))
+    assert short_names(["pare", f"pare[{budget}]"]) == {"pare": "pare", f"pare[{budget}]": f"pare[{budget}]"}
+    spec = charts.profiles({label: [(1, 0.5), (2, 1.0)] for label in labels}, f"ratio to {labels[0]}", "share of tasks")
+    spec["data"]["values"].append({"says": labels[1]})
+    found = charts.renamed(spec, names)
+    assert found["encoding"]["color"]["scale"]["domain"] == list(names.values())
+    assert found["encoding"]["x"]["title"] == "ratio to orca"
+    assert {each["line"] for each in found["data"]["values"][:-1]} == set(names.values())
+    assert found["data"]["values"][-1] == {"says": labels[1]}
+    records = make_grid({"pare": {"ecg": [0.3, 0.31]}, "orca": {"ecg": [0.4, 0.41]}}, command=f"pare-bench run -o {budget}")
+    assert "Names in charts leave out the settings" in made(records)
+    assert "Names in charts" not in made(make_grid({"pare": {"ecg": [0.3, 0.31]}, "orca": {"ecg": [0.4, 0.41]}}))
 
 
 def test_numbers_are_short():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def made(records, **options):
     pytest.importorskip("vl_convert", reason="vl-convert-python is not installed (extra report)")
     from pare_bench.report.page import page
 
-    return page(records, summaries={}, pictures={}, **options)
+    return page(records, summaries={}, **{"pictures": {}, **options})
 
 
 @pytest.mark.parametrize("names", [NAMES, NAMES[:2]])
@@ -166,6 +167,10 @@ def test_official_runs_have_reproduction_cards_on_the_page():
     assert {card.method: card.verdict for card in cards} == {"orca": "inside", "pare": "no verdict: the printed number is unverified"}
     text = made(records, printed=printed_numbers())
     assert '<details class="printed" open>' in text
+    # The pictures that come with the package are of the generated data.
+    ecg = Path(__file__).parents[2] / "docs/suites/pictures/ecg.png"
+    assert 'class="sample"' not in made(records, pictures={"ecg": ecg})
+    assert 'class="sample"' in made(make_grid({"pare": {"ecg": [0.3]}}), pictures={"ecg": ecg})
     assert re.search(r'orca</th><td class="num" data-value="0.28">0.28</td>.*?<td>inside</td>', text)
 
 
