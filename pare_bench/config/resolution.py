@@ -290,7 +290,19 @@ def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...
     own, base, with_body = (flattened(each.model_dump(mode="json")) for each in (config, plain, same_body))
     # Another body brings its learning rate and its tokenizer along: the option that chose it says that, too.
     brought = {path: with_body[path] for path in (RATE, TOKENIZER) if path in with_body and path in base}
-    return tuple(difference(own, {**base, **brought}))
+    base |= brought
+    inside = [change for slot in config.slots() if own[slot] != base.get(slot) for change in _own_settings(registry, config, slot)]
+    found = difference(own, base) + [change for change in inside if change.partition("=")[0] not in brought]
+    # By path: a component stands before its parameters, which would fall to its defaults otherwise.
+    return tuple(sorted(found, key=lambda change: change.partition("=")[0]))
+
+
+def _own_settings(registry: Registry, config: RunConfig, slot: str) -> list[str]:
+    """Return the parameters of a component that are not its defaults, as ``path=value``: what was set beside its name."""
+    chosen = config.slots()[slot]
+    defaults = registry.component(SLOTS[slot], chosen.name).Params.model_construct()
+    own, base = (flattened({slot: {"name": chosen.name, "params": params}}) for params in (chosen.params, as_json(defaults)))
+    return difference(own, base)
 
 
 def _body(config: RunConfig) -> list[tuple[tuple[str, ...], Any]]:

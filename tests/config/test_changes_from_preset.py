@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from published_model import BERT
+from transformers import BertConfig
 
 from pare_bench.config.resolution import Request, changes_from_preset, resolve
 from pare_bench.config.settings import options_of
@@ -20,6 +22,8 @@ REGISTRY = Registry.from_environment()
         ("ecg", ("mixer=none",), ("mixer=none",)),
         ("ecg", ("size.train=200", "data_seed=1"), ("data_seed=1", "size.train=200")),
         ("ecg", ("method.variant=published",), None),
+        ("ecg", ("backbone=nano_text", "backbone.pretrained=false"), ("backbone.pretrained=false",)),
+        ("ecg", ("selector=random",), ("selector=random",)),
         ("navier_stokes_2d", (), ()),
         ("shallow_water", ("task.points=32",), ("task.points=32",)),
     ],
@@ -40,6 +44,17 @@ def test_options_that_change_something_are_differences_and_others_are_not(task, 
 def test_what_they_say_makes_the_same_run_again():
     (config,) = resolve(REGISTRY, Request("pare", "nas360", ("ecg",), overrides=("method.variant=published", "size.train=64", "budget.epochs=2")))
     (again,) = resolve(REGISTRY, Request("pare", "nas360", ("ecg",), overrides=changes_from_preset(REGISTRY, config)))
+    assert again == config
+
+
+def test_settings_of_a_component_that_was_exchanged_are_said(tmp_path):
+    """Seen: which model of the hub a run had was in no label."""
+    BertConfig(**BERT).save_pretrained(tmp_path / "text")
+    overrides = ("backbone=hf_text", f"backbone.model={tmp_path / 'text'}", "backbone.pretrained=false")
+    (config,) = resolve(REGISTRY, Request("full_finetune", "nas360", ("ecg",), overrides=overrides))
+    found = changes_from_preset(REGISTRY, config)
+    assert found == overrides
+    (again,) = resolve(REGISTRY, Request("full_finetune", "nas360", ("ecg",), overrides=found))
     assert again == config
 
 

@@ -94,8 +94,8 @@ def test_a_body_that_is_not_here_keeps_the_rate_of_the_preset(registry, monkeypa
 
 def test_the_label_of_a_record_names_the_body_and_not_the_rate_that_came_with_it(registry):
     options = ("backbone=timm", "backbone.model=vit_small_patch16_224")
-    assert changes_from_preset(registry, one(registry, *options)) == ("backbone=timm",)
-    assert changes_from_preset(registry, one(registry, *options, "recipe.learning_rate=0.001")) == ("backbone=timm", "recipe.learning_rate=0.001")
+    assert changes_from_preset(registry, one(registry, *options)) == options
+    assert changes_from_preset(registry, one(registry, *options, "recipe.learning_rate=0.001")) == (*options, "recipe.learning_rate=0.001")
 
 
 def test_run_says_which_rate_it_takes(capsys, folders):
