@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -157,22 +158,30 @@ def as_somebody(*words, env):
 
 
 @pytest.fixture
-def locked(clean, tmp_path):
+def open_folder():
+    """A folder that others may look into, beside pytest's own: each pytest that starts, as some tests do, takes that from the others again."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def locked(clean, open_folder):
     """A store and a cache that nobody but root may write."""
+    folder = open_folder / "locked"
     for name in ("out", "cache"):
-        shutil.copytree(clean / name, tmp_path / name)
-    for path in [tmp_path, *tmp_path.parents]:
-        if path.owner() == tmp_path.owner() and path != Path("/") and path.stat().st_mode & 0o055 != 0o055:
-            path.chmod(path.stat().st_mode | 0o055)
-    for path in [*tmp_path.rglob("*"), tmp_path]:
+        shutil.copytree(clean / name, folder / name)
+    for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    yield tmp_path
-    for path in [tmp_path, *tmp_path.rglob("*")]:
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def test_a_folder_that_cannot_be_written_is_read_and_refused_before_any_training(locked, tmp_path_factory):
-    own = tmp_path_factory.mktemp("own")
+def test_a_folder_that_cannot_be_written_is_read_and_refused_before_any_training(locked, open_folder):
+    own = open_folder / "own"
+    own.mkdir()
     own.chmod(0o777)
     env = {**ENV, "PARE_BENCH_CACHE": str(own / "cache"), "HOME": str(own)}
     out = locked / "out"
