@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pare_bench.comparison.table_parts import Table, cell_text, ends, points_bet
 from pare_bench.comparison.tables import markdown
 from pare_bench.comparison.task_rows import TaskRow
 from pare_bench.comparison.task_rows import seed_difference as seed_difference_of
+from pare_bench.config.settings import field_of
 from pare_bench.errors import PareBenchError, UsageError
 from pare_bench.records.record import RunRecord
 from pare_bench.records.store import Store
@@ -56,8 +58,8 @@ def suite_section(records: list[RunRecord], suite: str, methods: tuple[str, ...]
 
 
 def _of_suite(records: list[RunRecord], suite: str) -> tuple[list[RunRecord], dict[str, set[str]]]:
-    """Return the records of a suite on its embedded data, and the tasks on which each method has a score."""
-    records = [each for each in records if each.suite == suite and each.track == "clean" and each.preset == "cpu" and each.task.tier != "official"]
+    """Return the records of a suite, and the tasks on which each method has a score."""
+    records = [record for record in records if record.suite == suite and record.track == "clean" and record.preset == "cpu"]
     scored: dict[str, set[str]] = {}
     for record in records:
         if record.status == "ok":
@@ -89,8 +91,7 @@ def controls_section(records: list[RunRecord], registry: Registry) -> str:
 def optimism_section(records: list[RunRecord], suite: str, methods: tuple[str, ...], tasks: tuple[str, ...]) -> str:
     """Return how much better the protocol of track ``paper`` makes the methods look that have been run in both tracks."""
     released = {record.method.name for record in records if record.suite == suite and record.preset == "cpu" and record.track == "paper"}
-    embedded = [record for record in records if record.task.tier != "official"]
-    comparison = compare(embedded, [method for method in methods if method in released], suite, preset="cpu", suite_tasks=tasks)
+    comparison = compare(records, [method for method in methods if method in released], suite, preset="cpu", suite_tasks=tasks)
     return markdown([part for part in parts(comparison) if isinstance(part, Table) and part.columns[-1] == "optimism gap"])
 
 
@@ -102,10 +103,17 @@ def _costs(records: list[RunRecord], methods: list[str]) -> str:
         for record in runs:
             seconds[record.seed] += sum(record.seconds.values())
         revisions = sorted({(record.environment.revision or "not recorded")[:12] for record in runs})
-        minutes = [value / 60 for value in seconds.values()]
-        memory = max(record.peak_memory_mb or 0 for record in runs)
-        rows.append((method, str(len(seconds)), f"{min(minutes):.1f} to {max(minutes):.1f}", f"{memory:.0f}", ", ".join(revisions)))
+        rows.append((method, str(len(seconds)), _minutes(seconds.values()), _peak(runs), ", ".join(revisions)))
     return markdown_table(("method", "seeds", "minutes per seed", "peak MB", "commit"), rows)
+
+
+def _minutes(seconds: Iterable[float]) -> str:
+    minutes = [value / 60 for value in seconds]
+    return f"{min(minutes):.1f} to {max(minutes):.1f}"
+
+
+def _peak(runs: list[RunRecord]) -> str:
+    return f"{max(run.peak_memory_mb or 0 for run in runs):.0f}"
 
 
 def _intervals(comparison: Comparison) -> str:
@@ -190,7 +198,6 @@ def _official_task(row: TaskRow, own: dict[str, list[RunRecord]]) -> str:
     for label in sorted(row.cells, key=lambda label: row.ranks[label]):
         cell, runs = row.cells[label], by_label[label]
         difference = seed_difference_of(row.cells[base], cell) if label != base else None
-        minutes = [sum(run.seconds.values()) / 60 for run in runs]
         rows.append(
             (
                 _without_budget(label),
@@ -198,8 +205,8 @@ def _official_task(row: TaskRow, own: dict[str, list[RunRecord]]) -> str:
                 ends(cell.interval),
                 "-" if difference is None else f"{difference.value:+.4f} ({ends(difference.interval)})",
                 cell.budget or "nothing trained",
-                f"{min(minutes):.1f} to {max(minutes):.1f}",
-                f"{max(run.peak_memory_mb or 0 for run in runs):.0f}",
+                _minutes(sum(run.seconds.values()) for run in runs),
+                _peak(runs),
             )
         )
     sizes = next(iter(by_label.values()))[0].task.sizes
@@ -209,7 +216,7 @@ def _official_task(row: TaskRow, own: dict[str, list[RunRecord]]) -> str:
 
 
 def _without_budget(label: str) -> str:
-    return label_of(method_name(label), [setting for setting in settings_of(label) if not setting.startswith("budget.")])
+    return label_of(method_name(label), [setting for setting in settings_of(label) if field_of(setting) != "budget"])
 
 
 def _cell(values: list[float]) -> str:
@@ -245,12 +252,14 @@ def with_sections(text: str, folders: dict[str, Path]) -> str:
 
 
 def _section(name: str, records: list[RunRecord], registry: Registry) -> str:
+    if name == "official":
+        return official_section(records, "nas360")
+    # All other sections are of embedded data.
+    records = [record for record in records if record.task.tier != "official"]
     if name == "benefit":
         return benefit_section(records)
     if name == "controls":
         return controls_section(records, registry)
-    if name == "official":
-        return official_section(records, "nas360")
     if name == "transfer":
         return transfer_section(records, registry.spec("suite", "nas360").tasks)
     suite = {"suite": "nas360", "optimism": "nas360"}.get(name, name)

@@ -14,7 +14,7 @@ from pare_bench.config.presets import nested, preset_settings
 from pare_bench.config.rates import PATH as RATE
 from pare_bench.config.rates import suited
 from pare_bench.config.run_config import SLOTS, RunConfig, Tier, apply_override, is_known, parse_overrides, unknown_path, validated
-from pare_bench.config.settings import difference, flattened, options
+from pare_bench.config.settings import difference, flattened, options, path_of
 from pare_bench.contracts.params import as_json
 from pare_bench.errors import UsageError, check_tasks
 from pare_bench.registry.names import Registry
@@ -292,9 +292,9 @@ def changes_from_preset(registry: Registry, config: RunConfig) -> tuple[str, ...
     brought = {path: with_body[path] for path in (RATE, TOKENIZER) if path in with_body and path in base}
     base |= brought
     inside = [change for slot in config.slots() if own[slot] != base.get(slot) for change in _own_settings(registry, config, slot)]
-    found = difference(own, base) + [change for change in inside if change.partition("=")[0] not in brought]
+    found = difference(own, base) + [change for change in inside if path_of(change) not in brought]
     # By path: a component stands before its parameters, which would fall to its defaults otherwise.
-    return tuple(sorted(found, key=lambda change: change.partition("=")[0]))
+    return tuple(sorted(found, key=path_of))
 
 
 def _own_settings(registry: Registry, config: RunConfig, slot: str) -> list[str]:

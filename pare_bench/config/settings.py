@@ -47,9 +47,14 @@ def options(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{path}={value}" for path, value in sorted(found.items()))
 
 
+def path_of(option: str) -> str:
+    """Return the path of a ``path=value``."""
+    return option.partition("=")[0]
+
+
 def field_of(option: str) -> str:
     """Return the field of a run in which a ``path=value`` begins."""
-    return option.partition("=")[0].partition(".")[0]
+    return path_of(option).partition(".")[0]
 
 
 class Setting(NamedTuple):

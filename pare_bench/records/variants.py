@@ -152,8 +152,7 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
 
 def extended(label: str, settings: Iterable[str]) -> str:
     """Return a label with more settings after those that it names already."""
-    method, _, inside = label.partition("[")
-    return label_of(method, [*([inside.removesuffix("]")] if inside else []), *settings])
+    return label_of(method_name(label), [*settings_of(label), *settings])
 
 
 def overcome(records: Sequence[Run]) -> list[Run]:
